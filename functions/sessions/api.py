@@ -1,0 +1,138 @@
+"""HTTP: from an API Gateway event (payload 2.0) to a caller and a request, and from an outcome to a response."""
+
+from base64 import b64decode
+from typing import Any
+
+from aws_lambda_powertools.utilities.parser import ValidationError, parse
+from pydantic_core import ErrorDetails, from_json, to_json
+
+from sessions.errors import ERRORS, FieldError, ServiceError
+from sessions.models import FORMATS, Caller, NewSession
+
+BODY_MAX = 64 * 1024  # bytes, after base64
+ACCOUNT_MAX = 128
+REQUIRED_ROLE = "User"
+
+# Keys match in any casing, as the contract's server matched them: .NET clients send PascalCase.
+FIELD_NAMES = {field.alias.lower(): field.alias for field in NewSession.model_fields.values() if field.alias}
+
+# What a client is told for each way in which Pydantic refuses a value of NewSession.
+FIELD_ERRORS = {
+    "enum": ("InvalidEnum", "must be {expected}"),
+    "string_pattern_mismatch": ("InvalidFormat", ""),  # FORMATS has the sentence
+    "string_too_long": ("TooLong", "must have at most {max_length} characters"),
+    "too_long": ("TooMany", "must have at most {max_length} entries"),
+    "string_type": ("InvalidType", "must be a string"),
+    "bool_type": ("InvalidType", "must be true or false"),
+    "list_type": ("InvalidType", "must be a list"),
+}
+
+
+def identify(event: dict[str, Any]) -> Caller:
+    """Who is calling, from the claims of the token that the gateway's authorizer verified.
+
+    Fails closed. Raises ServiceError: Unauthorized without claims, Forbidden without the role, a user or an account.
+    """
+    try:
+        claims: dict[str, str] = event["requestContext"]["authorizer"]["jwt"]["claims"]
+    except (KeyError, TypeError) as error:
+        raise ServiceError("Unauthorized") from error
+    account_id = claims.get("account_id", "")
+    if REQUIRED_ROLE not in read_roles(claims) or not claims.get("user_id"):
+        raise ServiceError("Forbidden")
+    if not 0 < len(account_id) <= ACCOUNT_MAX or "#" in account_id:  # which separates account and id in our keys
+        raise ServiceError("Forbidden")
+    return Caller(
+        user_id=claims["user_id"],
+        account_id=account_id,
+        account_name=claims.get("account_name"),
+        name=claims.get("name"),
+        email=claims.get("email"),
+        endpoint_id=claims.get("endpoint_id"),
+        endpoint_name=claims.get("endpoint_name"),
+    )
+
+
+def read_roles(claims: dict[str, str]) -> set[str]:
+    """The roles in `cognito:groups` and `roles`.
+
+    HTTP API hands a list over as one string, `[User Admin]`, and a string as it is; a string is one role.
+    """
+    roles: set[str] = set()
+    for claim in ("cognito:groups", "roles"):
+        value = claims.get(claim, "")
+        roles.update(value[1:-1].split(" ") if value.startswith("[") and value.endswith("]") else [value])
+    return roles
+
+
+def read_body(event: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object in the body, whatever the Content-Type says; an empty body is an empty object.
+
+    Raises ServiceError: RequestTooLarge, or SerializationException with the place where the JSON breaks.
+    """
+    body = event.get("body") or ""
+    try:
+        data = b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+    except ValueError as error:
+        raise ServiceError("SerializationException") from error
+    if len(data) > BODY_MAX:
+        raise ServiceError("RequestTooLarge")
+    try:
+        content = from_json(data.removeprefix(b"\xef\xbb\xbf").strip() or b"{}", allow_inf_nan=False)
+    except ValueError as error:
+        message = f"{ERRORS['SerializationException'].message} JSON: {error}."
+        raise ServiceError("SerializationException", message) from error
+    if not isinstance(content, dict):
+        raise ServiceError("SerializationException")
+    return content
+
+
+def bind(body: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
+    """The request in a body, without the fields that are not valid, and an error for each of those.
+
+    So that whatever else there is to say about the valid fields can be said in the same reply.
+    """
+    fields: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for key, value in body.items():
+        name = FIELD_NAMES.get(key.lower())
+        if name and name in fields:
+            errors.append(FieldError("Duplicate", name, "is given twice, in different casings"))
+        elif name:
+            fields[name] = value
+    fields = {name: value for name, value in fields.items() if value is not None}
+    try:
+        return parse(event=fields, model=NewSession), errors
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    refused = {detail["loc"][0] for detail in details}
+    valid = {name: value for name, value in fields.items() if name not in refused}
+    return parse(event=valid, model=NewSession), errors + [describe(detail) for detail in details]
+
+
+def describe(detail: ErrorDetails) -> FieldError:
+    """The field error for one of Pydantic's, with the field's name as the contract spells it and the entry's index."""
+    code, template = FIELD_ERRORS[detail["type"]]
+    context = detail.get("ctx", {})
+    name, *index = detail["loc"]
+    field = str(name) + "".join(f"[{position}]" for position in index)
+    return FieldError(code, field, FORMATS.get(context.get("pattern", ""), template.format(**context)))
+
+
+def respond(status: int, body: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """The response of a Lambda proxy integration. `body` is JSON."""
+    fixed = {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return {"statusCode": status, "headers": fixed | (headers or {}), "body": body}
+
+
+def respond_error(error: ServiceError, request_id: str) -> dict[str, Any]:
+    """The response for an error, in the shape that ServiceStack clients read: a responseStatus in camelCase."""
+    message = error.message or ERRORS[error.code].message
+    errors = [{"errorCode": each.code, "fieldName": each.field, "message": each.message} for each in error.errors]
+    status = {"errorCode": error.code, "message": message, "errors": errors, "meta": {"requestId": request_id}}
+    retry = {"Retry-After": "1"} if error.code == "ServiceUnavailable" else None
+    return respond(error.status, to_json({"responseStatus": status}).decode(), retry)

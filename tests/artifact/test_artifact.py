@@ -1,0 +1,74 @@
+"""What `sam build` made, which is what is deployed: .aws-sam/build is the default, .aws-sam/local for this machine."""
+
+import importlib.util
+import platform
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+ARM, X86 = 0xB7, 0x3E  # e_machine in an ELF header
+BUILDS = {
+    ROOT / ".aws-sam/build": ARM,
+    ROOT / ".aws-sam/local": ARM if platform.machine() in {"aarch64", "arm64"} else X86,
+}
+UNCHECKED_HASH = 0b01  # PEP 552: the bytecode is valid whatever the source's date
+
+
+@pytest.fixture(params=BUILDS, ids=lambda build: build.name)
+def build(request: pytest.FixtureRequest) -> Path:
+    """The folder of a build, which `make test` has made before."""
+    assert isinstance(request.param, Path)
+    return request.param
+
+
+def test_the_shared_objects_are_of_the_functions_architecture(build: Path) -> None:
+    objects = [path for path in build.rglob("*") if re.search(r"\.so(\.|$)", path.name)]
+    assert objects
+    machines = {int.from_bytes(path.read_bytes()[18:20], "little") for path in objects}
+    assert machines == {BUILDS[build]}
+
+
+def test_every_module_has_bytecode_that_is_valid_in_lambda(build: Path) -> None:
+    modules = [path for path in build.rglob("*.py") if "template" not in path.parts]
+    assert modules
+    for module in modules:
+        cached = module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc"
+        header = cached.read_bytes()[:16]
+        assert header[:4] == importlib.util.MAGIC_NUMBER
+        assert int.from_bytes(header[4:8], "little") == UNCHECKED_HASH
+        assert header[8:16] == importlib.util.source_hash(module.read_bytes())
+
+
+def test_the_bytecode_does_not_name_the_machine_that_built_it(build: Path) -> None:
+    for cached in build.rglob("*.pyc"):
+        assert str(build).encode() not in cached.read_bytes(), cached
+
+
+def test_the_layer_holds_the_wheels_of_the_lock_and_nothing_else(build: Path) -> None:
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    packages = {package["name"]: package for package in lock["package"]}
+    wanted = {}
+    todo = [(dependency["name"], extra) for dependency in packages["sessions"]["dependencies"]
+            for extra in [*dependency.get("extra", []), None]]  # fmt: skip
+    while todo:
+        name, extra = todo.pop()
+        package = packages[name]
+        wanted[name] = package["version"]
+        dependencies = package["optional-dependencies"][extra] if extra else package.get("dependencies", [])
+        todo += [(each["name"], None) for each in dependencies if each["name"] not in wanted]
+    site = build / "DependenciesLayer" / "python"
+    found = {
+        (name.lower().replace("_", "-"), version)
+        for name, version in (path.stem.rsplit("-", 1) for path in site.glob("*.dist-info"))
+    }
+    assert found == set(wanted.items())
+
+
+def test_a_function_holds_our_own_modules_and_nothing_else(build: Path) -> None:
+    for function, bundle in (("CreateSessionFunction", "sessions"), ("AddClaimsFunction", "directory")):
+        built = {path.name for path in (build / function).rglob("*.py")}
+        assert built == {path.name for path in (ROOT / "functions" / bundle).glob("*.py")}
+        assert [path.name for path in (build / function).iterdir()] == [bundle]

@@ -1,0 +1,88 @@
+"""What all tests share: the template as data, the tables that it declares, and events to send to the handlers."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+from moto import mock_aws  # before the functions: moto must be loaded before the clients that it serves are made
+
+# The functions read these when they are imported. Nothing here ever reaches AWS.
+os.environ.update(
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",
+    SESSIONS_TABLE="sessions",
+    DIRECTORY_TABLE="directory",
+    POWERTOOLS_SERVICE_NAME="sessions",
+)
+for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+    os.environ.pop(name, None)
+
+import boto3  # noqa: E402
+from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: E402
+from mypy_boto3_dynamodb import DynamoDBClient  # noqa: E402
+
+ROOT = Path(__file__).parent.parent
+
+
+class TemplateLoader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags: `!Ref X` becomes {"Ref": "X"}, any other `!F x` {"Fn::F": x}."""
+
+
+def construct_tag(loader: TemplateLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(cast("yaml.MappingNode", node), deep=True)
+    return {suffix if suffix == "Ref" else f"Fn::{suffix}": value}
+
+
+TemplateLoader.add_multi_constructor("!", construct_tag)
+
+
+@pytest.fixture(scope="session")
+def template() -> dict[str, Any]:
+    """template.yaml, its short tags in their long form."""
+    content = yaml.load((ROOT / "template.yaml").read_text(), TemplateLoader)  # noqa: S506 (a SafeLoader)
+    return cast("dict[str, Any]", content)
+
+
+@pytest.fixture
+def dynamodb(template: dict[str, Any]) -> Iterator[DynamoDBClient]:
+    """A DynamoDB in memory with the tables of the template, so that keys in tests and production cannot differ."""
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        for name, resource in (("sessions", "SessionsTable"), ("directory", "DirectoryTable")):
+            properties = template["Resources"][resource]["Properties"]
+            client.create_table(
+                TableName=name,
+                BillingMode=properties["BillingMode"],
+                KeySchema=properties["KeySchema"],
+                AttributeDefinitions=properties["AttributeDefinitions"],
+            )
+        yield client
+
+
+def load_event(name: str) -> dict[str, Any]:
+    """An event of the folder events."""
+    return cast("dict[str, Any]", json.loads((ROOT / "events" / f"{name}.json").read_text()))
+
+
+def make_event(body: object = None, **claims: str | None) -> dict[str, Any]:
+    """A create by ada. `body` is sent as JSON, or as it is if it is a string; a claim that is None is left out."""
+    event = load_event("create-session")
+    event["body"] = body if isinstance(body, str | None) else json.dumps(body)
+    jwt = event["requestContext"]["authorizer"]["jwt"]
+    jwt["claims"] = {name: value for name, value in (jwt["claims"] | claims).items() if value is not None}
+    return event
+
+
+# As much of a LambdaContext as the handlers use.
+CONTEXT = cast("LambdaContext", SimpleNamespace(aws_request_id="11111111-2222-3333-4444-555555555555"))

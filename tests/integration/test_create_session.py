@@ -1,0 +1,282 @@
+"""The handler of `POST /sessions` with a DynamoDB in memory, and with one that fails."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from conftest import CONTEXT, load_event, make_event
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from sessions import store
+from sessions.create_session import handler
+
+EVENT = "before-send.dynamodb.PutItem"
+
+
+def call(event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Status and decoded body of the reply to an event."""
+    response = handler(event, CONTEXT)
+    return response["statusCode"], json.loads(response["body"])
+
+
+def stored(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
+    """All items of the sessions table."""
+    deserialize = TypeDeserializer().deserialize
+    items = dynamodb.scan(TableName="sessions")["Items"]
+    return [{name: deserialize(value) for name, value in item.items()} for item in items]
+
+
+def refusals(body: dict[str, Any]) -> dict[str, str]:
+    return {error["fieldName"]: error["errorCode"] for error in body["responseStatus"]["errors"]}
+
+
+def test_the_event_of_the_documentation_creates_a_session(dynamodb: DynamoDBClient) -> None:
+    status, session = call(load_event("create-session"))
+    assert status == 200
+    assert session["displayName"] == "Order 1042"
+    assert session["dialState"] == "Active"
+    assert [item["id"] for item in stored(dynamodb)] == [session["id"]]
+
+
+def test_the_stored_item_is_the_reply_under_the_key_of_the_account(dynamodb: DynamoDBClient) -> None:
+    _, session = call(make_event({"callState": "Disconnected", "displayName": "Zoë"}))
+    (item,) = stored(dynamodb)
+    assert item == session | {"pk": f"acme#{session['id']}"}
+
+
+def test_what_a_reply_does_not_repeat_is_stored_as_it_was_sent(dynamodb: DynamoDBClient) -> None:
+    sent = {
+        "parentSessionId": "0123456789abcdef0123456789abcdef",
+        "withAddress": "team:support",
+        "memberEmailAddresses": ["Bob@Example.com"],
+        "startSession": False,
+    }
+    status, session = call(make_event(sent | {"customerId": "northwind", "fromPhoneNumber": "+15550100001"}))
+    (item,) = stored(dynamodb)
+    assert status == 200
+    assert item == session | sent | {"pk": f"acme#{session['id']}"}
+    assert (session["customerId"], session["fromPhoneNumber"]) == ("northwind", "+15550100001")
+    assert [member["identity"] for member in session["members"]] == ["user:ada"]
+
+
+def test_an_id_is_32_hex_digits_and_no_two_are_equal(dynamodb: DynamoDBClient) -> None:
+    ids = [call(make_event({}))[1]["id"] for _ in range(20)]
+    assert len(set(ids)) == len(stored(dynamodb)) == 20
+    assert all(len(session_id) == 32 and not set(session_id) - set("0123456789abcdef") for session_id in ids)
+
+
+def test_who_creates_it_and_for_which_account_never_comes_from_the_body(dynamodb: DynamoDBClient) -> None:
+    forged = {
+        "id": "x",
+        "accountId": "globex",
+        "createdBy": "dave",
+        "pk": "globex#x",
+        "dateCreated": "x",
+        "members": [],
+    }
+    _, session = call(make_event(forged))
+    assert (session["accountId"], session["createdBy"], len(session["members"])) == ("acme", "ada", 1)
+    assert [item["pk"] for item in stored(dynamodb)] == [f"acme#{session['id']}"]
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "code"),
+    [
+        (make_event("["), 400, "SerializationException"),
+        (make_event({"channel": "Telex"}), 400, "ValidationException"),
+        (load_event("create-session") | {"requestContext": {}}, 401, "Unauthorized"),
+        ({}, 401, "Unauthorized"),
+        (make_event({}, **{"cognito:groups": "[Admin]"}), 403, "Forbidden"),
+        (make_event({"x": "x" * 70_000}), 413, "RequestTooLarge"),
+    ],
+)
+def test_a_refused_request_stores_nothing(
+    dynamodb: DynamoDBClient, event: dict[str, Any], status: int, code: str
+) -> None:
+    answered, body = call(event)
+    assert (answered, body["responseStatus"]["errorCode"]) == (status, code)
+    assert stored(dynamodb) == []
+
+
+def test_all_field_errors_come_at_once(dynamodb: DynamoDBClient) -> None:
+    wrong = {
+        "channel": "Fax",
+        "withAddress": "user:bob",
+        "startSession": "maybe",
+        "direction": "Up",
+        "fromName": "\u0007",
+    }
+    status, body = call(make_event(wrong))
+    assert status == 400
+    assert refusals(body) == {
+        "withAddress": "NotAllowed",
+        "startSession": "InvalidType",
+        "direction": "InvalidEnum",
+        "fromName": "InvalidFormat",
+    }
+    assert stored(dynamodb) == []
+
+
+def test_a_request_is_logged_in_one_line_without_what_it_says(
+    dynamodb: DynamoDBClient,  # noqa: ARG001
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines: list[dict[str, Any]] = []
+    logger = logging.getLogger("sessions")
+    for log_handler in logger.handlers:
+        monkeypatch.setattr(log_handler, "emit", lambda record: lines.append(record.__dict__))
+    _, session = call(make_event({"displayName": "secret", "toAddress": "secret"}))
+    (line,) = lines
+    assert (line["msg"], line["status"]) == ("Created", 200)
+    assert (line["account_id"], line["session_id"]) == ("acme", session["id"])
+    assert line["request_id"] == "JKJaXmPLvHcESHA="
+    assert line["milliseconds"] >= 0
+    assert "secret" not in str(line)
+    assert capsys.readouterr() == ("", "")
+
+
+# ------------------------------------------------------------------------------------------------ a DynamoDB that fails
+
+type Answer = AWSResponse | Exception | None
+
+
+class Body:
+    """The body of an HTTP response, as botocore reads it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.content
+
+
+def refuse(status: int, code: str) -> AWSResponse:
+    """An error response of DynamoDB."""
+    content = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "private"}).encode()
+    headers = HTTPHeaders()
+    headers["content-type"] = "application/x-amz-json-1.0"
+    return AWSResponse("https://dynamodb.test", status, headers, Body(content))
+
+
+THROTTLED = refuse(400, "ThrottlingException")
+FAILED = refuse(500, "InternalServerError")
+LOST = ReadTimeoutError(endpoint_url="https://dynamodb.test")
+UNREACHED = ConnectTimeoutError(endpoint_url="https://dynamodb.test")
+UNKNOWN_HOST = EndpointConnectionError(endpoint_url="https://dynamodb.test")
+
+
+@pytest.fixture
+def fail(dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Make DynamoDB answer the next attempts of a put with these, one by one; None is a put that works."""
+    assert dynamodb
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    answers: list[Answer] = []
+
+    def answer(request: AWSPreparedRequest, **_: object) -> Any:  # noqa: ANN401 (the stubs say None, botocore does not)
+        following = answers.pop(0) if answers else None
+        if isinstance(following, Exception):
+            raise following
+        if following:  # moto sees the request all the same: let it not be a put that works
+            request.body = b'{"TableName": "none", "Item": {"pk": {"S": "none"}}}'
+        return following
+
+    store.client.meta.events.register_first(EVENT, answer)
+    yield lambda *following: answers.extend(following)
+    store.client.meta.events.unregister(EVENT, answer)
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([THROTTLED] * 3, id="throttled"),
+        pytest.param([UNREACHED] * 3, id="unreached"),
+        pytest.param([UNKNOWN_HOST] * 3, id="unknown host"),
+        pytest.param([refuse(400, "AccessDeniedException")], id="access denied"),
+        pytest.param([refuse(400, "ResourceNotFoundException")], id="no such table"),
+    ],
+)
+def test_a_put_that_certainly_failed_is_unavailable_and_may_be_sent_again(
+    fail: Callable[..., None], answers: list[Answer], dynamodb: DynamoDBClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(*answers)
+    response = handler(make_event({"displayName": "secret"}), CONTEXT)
+    assert response["statusCode"] == 503
+    assert response["headers"]["Retry-After"] == "1"
+    assert "private" not in response["body"]
+    assert stored(dynamodb) == []
+    assert "secret" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([LOST] * 3, id="lost"),
+        pytest.param([FAILED] * 3, id="failed"),
+        pytest.param([LOST, THROTTLED, THROTTLED], id="lost, then throttled"),
+        pytest.param([FAILED, UNREACHED, UNREACHED], id="failed, then unreached"),
+    ],
+)
+def test_a_put_that_may_have_been_applied_is_unknown_and_names_the_session(
+    fail: Callable[..., None], answers: list[Answer]
+) -> None:
+    fail(*answers)
+    response = handler(make_event({}), CONTEXT)
+    status = json.loads(response["body"])["responseStatus"]
+    assert (response["statusCode"], status["errorCode"]) == (504, "OutcomeUnknown")
+    assert "Retry-After" not in response["headers"]
+    assert len(status["message"].split()[1]) == 32
+
+
+@pytest.mark.parametrize("answer", [THROTTLED, FAILED, LOST, UNREACHED])
+def test_a_put_is_repeated_once_it_failed(fail: Callable[..., None], answer: Answer, dynamodb: DynamoDBClient) -> None:
+    fail(answer)
+    status, session = call(make_event({}))
+    assert status == 200
+    assert [item["id"] for item in stored(dynamodb)] == [session["id"]]
+
+
+def test_a_put_whose_answer_was_lost_after_it_was_applied_is_a_success(
+    dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    attempts = []
+
+    def lose_the_first_answer(request: AWSPreparedRequest, **_: object) -> None:
+        attempts.append(request)
+        if len(attempts) == 1:  # moto applies it, and the answer never comes
+            body = json.loads(cast("bytes", request.body))
+            dynamodb.put_item(TableName=body["TableName"], Item=body["Item"])
+            raise LOST
+
+    store.client.meta.events.register_first(EVENT, lose_the_first_answer)
+    status, session = call(make_event({}))
+    store.client.meta.events.unregister(EVENT, lose_the_first_answer)
+    assert (status, len(attempts)) == (200, 2)
+    assert [item["id"] for item in stored(dynamodb)] == [session["id"]]
+
+
+def test_an_existing_session_is_never_overwritten(dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uuid.UUID.hex", "0" * 32)
+    _, first = call(make_event({"displayName": "first"}))
+    status, body = call(make_event({"displayName": "second"}))
+    assert (status, body["responseStatus"]["errorCode"]) == (503, "ServiceUnavailable")
+    assert [item["displayName"] for item in stored(dynamodb)] == [first["displayName"]]
+
+
+def test_a_bug_is_logged_with_its_trace_and_the_client_sees_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sessions.store.put_session", lambda *_: 1 / 0)
+    status, body = call(make_event({}))
+    assert status == 500
+    assert body["responseStatus"]["errorCode"] == "InternalServerError"
+    assert "division" not in json.dumps(body)
+    assert capsys.readouterr()

@@ -1,0 +1,167 @@
+"""What the template must say although the local emulator runs without it, or accepts it and does nothing."""
+
+import re
+from typing import Any
+
+import pytest
+
+type Resource = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def resources(template: dict[str, Any]) -> dict[str, Resource]:
+    return dict(template["Resources"])
+
+
+def of_type(resources: dict[str, Resource], kind: str) -> dict[str, Any]:
+    """The properties of all resources of a type."""
+    return {name: each["Properties"] for name, each in resources.items() if each["Type"] == kind}
+
+
+def statements(resources: dict[str, Resource], role: str) -> list[tuple[str | list[str], Any]]:
+    """Actions and resource of each statement of a role."""
+    return [
+        (statement["Action"], statement["Resource"])
+        for policy in resources[role]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def test_a_role_may_do_exactly_what_its_function_does(resources: dict[str, Resource]) -> None:
+    logs = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert statements(resources, "CreateSessionRole") == [
+        ("dynamodb:PutItem", {"Fn::GetAtt": "SessionsTable.Arn"}),
+        (logs, {"Fn::GetAtt": "CreateSessionLogGroup.Arn"}),
+    ]
+    assert statements(resources, "AddClaimsRole") == [
+        ("dynamodb:GetItem", {"Fn::GetAtt": "DirectoryTable.Arn"}),
+        (logs, {"Fn::GetAtt": "AddClaimsLogGroup.Arn"}),
+    ]
+    for role in of_type(resources, "AWS::IAM::Role").values():
+        assert "ManagedPolicyArns" not in role
+        assert len(role["Policies"]) == 1
+
+
+def test_every_function_has_a_role_and_a_log_group_of_its_own(resources: dict[str, Resource]) -> None:
+    functions = of_type(resources, "AWS::Serverless::Function")
+    for name, function in functions.items():
+        base = name.removesuffix("Function")
+        assert function["Role"] == {"Fn::GetAtt": f"{base}Role.Arn"}
+        assert function["LoggingConfig"] == {"LogGroup": {"Ref": f"{base}LogGroup"}}
+        assert "Policies" not in function
+        assert resources[f"{base}LogGroup"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_every_function_is_built_for_the_architecture_of_the_layer(template: dict[str, Any]) -> None:
+    function = template["Globals"]["Function"]
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == [{"Ref": "Architecture"}]
+    assert template["Parameters"]["Architecture"]["Default"] == "arm64"
+    assert function["AutoPublishAlias"] == "live"
+    for properties in of_type(template["Resources"], "AWS::Serverless::Function").values():
+        assert properties["AutoPublishAliasAllProperties"] is True
+    assert template["Resources"]["DependenciesLayer"]["Properties"]["PublishLambdaVersion"] is True
+
+
+def test_the_api_comes_before_every_function(resources: dict[str, Resource]) -> None:
+    types = [resource["Type"] for resource in resources.values()]
+    assert types.index("AWS::ApiGatewayV2::Api") < types.index("AWS::Serverless::Function")
+
+
+def test_every_route_demands_a_token(resources: dict[str, Resource]) -> None:
+    routes = of_type(resources, "AWS::ApiGatewayV2::Route")
+    assert routes
+    for route in routes.values():
+        assert (route["AuthorizationType"], route["AuthorizerId"]) == ("JWT", {"Ref": "ApiAuthorizer"})
+
+
+def test_every_route_may_call_its_function_on_the_alias_and_nothing_else_may(resources: dict[str, Resource]) -> None:
+    permissions = [
+        (each["FunctionName"]["Ref"], each["SourceArn"]["Fn::Sub"].partition("${Api}")[2])
+        for each in of_type(resources, "AWS::Lambda::Permission").values()
+        if each["Principal"] == "apigateway.amazonaws.com"
+    ]
+    expected = []
+    for route in of_type(resources, "AWS::ApiGatewayV2::Route").values():
+        integration = route["Target"]["Fn::Sub"].removeprefix("integrations/${").removesuffix("}")
+        uri = resources[integration]["Properties"]["IntegrationUri"]["Fn::Join"]
+        function, _, attribute = uri[1][0]["Fn::GetAtt"].partition(".")
+        assert (uri[0], attribute, uri[1][1]) == (":", "Arn", "live")
+        expected.append((f"{function}.Alias", "/*/" + route["RouteKey"].replace(" /", "/")))
+    assert sorted(permissions) == sorted(expected)
+
+
+def test_cognito_may_call_its_trigger_for_this_pool_only(resources: dict[str, Resource]) -> None:
+    permission = resources["AddClaimsPermission"]["Properties"]
+    assert permission["FunctionName"] == {"Ref": "AddClaimsFunction.Alias"}
+    assert permission["Principal"] == "cognito-idp.amazonaws.com"
+    assert permission["SourceArn"] == {"Fn::GetAtt": "UserPool.Arn"}
+
+
+def test_every_permission_names_what_it_is_for(resources: dict[str, Resource]) -> None:
+    for permission in of_type(resources, "AWS::Lambda::Permission").values():
+        assert permission["SourceArn"]
+        assert permission["FunctionName"]["Ref"].endswith(".Alias")
+
+
+def test_identity_cannot_be_forged(resources: dict[str, Resource]) -> None:
+    pool = resources["UserPool"]["Properties"]
+    assert pool["UserPoolTier"] == "ESSENTIALS"
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    assert pool["UserAttributeUpdateSettings"] == {"AttributesRequireVerificationBeforeUpdate": ["email"]}
+    assert pool["AutoVerifiedAttributes"] == ["email"]
+    assert "Schema" not in pool  # no custom: attributes
+    assert pool["LambdaConfig"] == {
+        "PreTokenGenerationConfig": {"LambdaArn": {"Ref": "AddClaimsFunction.Alias"}, "LambdaVersion": "V2_0"}
+    }
+    client = resources["UserPoolClient"]["Properties"]
+    assert client["WriteAttributes"] == ["name"]
+    assert client["PreventUserExistenceErrors"] == "ENABLED"
+    assert "ALLOW_USER_PASSWORD_AUTH" not in client["ExplicitAuthFlows"]
+    assert "custom:" not in str(resources)
+
+
+def test_with_an_issuer_of_ones_own_there_is_no_pool(resources: dict[str, Resource]) -> None:
+    for name, resource in resources.items():
+        if resource["Type"].startswith("AWS::Cognito::") or name.startswith("AddClaims"):
+            assert resource["Condition"] == "HasBundledPool"
+    assert resources["ApiAuthorizer"]["Properties"]["JwtConfiguration"]["Issuer"]["Fn::If"][2] == {"Ref": "JwtIssuer"}
+    assert resources["ApiAuthorizer"]["Properties"]["JwtConfiguration"]["Audience"]["Fn::If"][2] == {
+        "Ref": "JwtAudience"
+    }
+
+
+def test_data_outlives_the_stack_and_is_protected_in_prod(resources: dict[str, Resource]) -> None:
+    tables = {name for name, each in resources.items() if each["Type"] == "AWS::DynamoDB::Table"}
+    assert tables == {"SessionsTable", "DirectoryTable"}
+    for name in tables | {"UserPool"}:
+        assert resources[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert resources[name]["UpdateReplacePolicy"] == "Retain"
+    for name in tables:
+        table = resources[name]["Properties"]
+        assert "TableName" not in table
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert table["SSESpecification"] == {"SSEEnabled": True}
+        assert table["DeletionProtectionEnabled"] == {"Fn::If": ["IsProd", True, False]}
+    assert resources["UserPool"]["Properties"]["DeletionProtection"] == {"Fn::If": ["IsProd", "ACTIVE", "INACTIVE"]}
+
+
+def test_every_parameter_is_described_and_bounded(template: dict[str, Any]) -> None:
+    for name, parameter in template["Parameters"].items():
+        assert parameter["Description"], name
+        assert {"AllowedValues", "AllowedPattern"} & set(parameter) or parameter["Type"] == "CommaDelimitedList", name
+
+
+@pytest.mark.parametrize("value", ["", "https://issuer.example.com", "https://issuer.example.com/tenant/v2.0"])
+def test_an_issuer_is_an_https_url_or_empty(template: dict[str, Any], value: str) -> None:
+    pattern = template["Parameters"]["JwtIssuer"]["AllowedPattern"]
+    assert re.match(pattern, value)
+    assert not re.match(pattern, value.replace("https", "http") or "x")
+
+
+def test_the_gateway_waits_longer_than_the_function(resources: dict[str, Resource]) -> None:
+    function = resources["CreateSessionFunction"]["Properties"]["Timeout"]
+    integration = resources["CreateSessionIntegration"]["Properties"]["TimeoutInMillis"]
+    assert function * 1000 < integration <= 30_000
+    assert resources["AddClaimsFunction"]["Properties"]["Timeout"] <= 5
