@@ -1,0 +1,94 @@
+# The commands of this project; `make` lists them. Each sets up all it needs: Python, make and git are enough.
+
+UV_VERSION = 0.13.9
+PORT = 4566
+STATE = .local
+
+# The functions' and the layer's own makefiles, which `sam build` runs, read these three.
+export UV = $(CURDIR)/.tools/uv-$(UV_VERSION)/bin/uv
+export PYTHON = $(CURDIR)/.venv/bin/python
+export ARCHITECTURE = arm64
+
+# What a developer's shell happens to export must not change what is built or deployed here.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+export SAM_CLI_TELEMETRY = 0
+
+MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+SAM = tools/sam/.venv/bin/sam
+STACK = $(PYTHON) tools/local_stack.py --state $(STATE)
+APP_TOOLS = .venv/.synced
+SAM_TOOLS = tools/sam/.venv/.synced
+EMULATOR_TOOLS = tools/emulator/.venv/.synced
+SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
+  $(shell find functions layers -name __pycache__ -prune -o -print 2>/dev/null)
+
+.DELETE_ON_ERROR:
+.SILENT:
+.PHONY: help start url token logs stop build build-local test lint deploy clean
+
+help: ## list the commands (the default)
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
+	  printf '%-18s%s\n' "$$name" "$$what"; done
+
+start: build-local $(EMULATOR_TOOLS) ## start or update the local stack; prints its URL, a token and a curl [PORT=4566]
+	$(STACK) start --port $(PORT)
+
+url: $(APP_TOOLS) ## print the local URL of POST /sessions
+	$(STACK) url
+
+token: USER = ada@example.com
+token: $(APP_TOOLS) ## print a token of a demo user [USER=ada@example.com]
+	$(STACK) token --user '$(USER)'
+
+logs: $(APP_TOOLS) ## print what the local functions logged
+	$(STACK) logs
+
+stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack, and leave nothing of it behind
+	if [ -d $(STATE) ]; then $(STACK) stop; fi
+
+build: .aws-sam/build/template.yaml ## build what AWS gets: arm64
+
+build-local: .aws-sam/local/template.yaml ## build what the local stack gets: the architecture of this machine
+
+lint: $(APP_TOOLS) $(SAM_TOOLS) ## check format, lint rules, types and template
+	.venv/bin/ruff format --check --quiet . || { echo 'Some files are not formatted: run .venv/bin/ruff format.' >&2; exit 1; }
+	.venv/bin/ruff check .
+	.venv/bin/mypy functions tests tools
+	$(SAM) validate --lint
+
+test: lint build build-local $(EMULATOR_TOOLS) ## lint, then the unit, integration, stack and sam local tests
+	.venv/bin/pytest tests/unit tests/integration tests/artifact tests/stack tests/sam -rs --cov --cov-report=term
+
+deploy: CONFIG = dev
+deploy: $(APP_TOOLS) $(SAM_TOOLS) ## build, and deploy to the account that AWS_PROFILE names [CONFIG=dev]
+	tools/step 'Building for AWS ($(ARCHITECTURE))' $(SAM) build --config-env $(CONFIG)
+	$(SAM) deploy --config-env $(CONFIG)
+
+clean: stop ## stop the local stack, and remove all that these commands made
+	rm -rf .aws-sam .tools .venv tools/*/.venv .mypy_cache .pytest_cache .ruff_cache .coverage
+
+# --- what the commands above need ---------------------------------------------------------------------------------
+
+$(UV):
+	command -v python3 >/dev/null || { echo 'Python 3 is needed, and python3 is not to be found.' >&2; exit 1; }
+	tools/step 'Installing uv $(UV_VERSION)' sh -c \
+	  'python3 -m venv "$$1" && "$$1/bin/pip" install --quiet --disable-pip-version-check uv==$(UV_VERSION)' - \
+	  .tools/uv-$(UV_VERSION)
+
+$(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
+	tools/step 'Installing the locked packages' $(UV) sync --frozen
+	touch $@
+
+tools/%/.venv/.synced: tools/%/pyproject.toml tools/%/uv.lock .python-version | $(UV)
+	tools/step 'Installing the locked packages of tools/$*' $(UV) sync --frozen --project tools/$*
+	touch $@
+
+.aws-sam/build/template.yaml: $(SOURCES) $(APP_TOOLS) $(SAM_TOOLS)
+	tools/step 'Building for AWS ($(ARCHITECTURE))' $(SAM) build
+	touch $@
+
+.aws-sam/local/template.yaml: export ARCHITECTURE = $(MACHINE)
+.aws-sam/local/template.yaml: $(SOURCES) $(APP_TOOLS) $(SAM_TOOLS)
+	tools/step 'Building for this machine ($(ARCHITECTURE))' $(SAM) build --config-env local \
+	  --build-dir .aws-sam/local --parameter-overrides Architecture=$(ARCHITECTURE)
+	touch $@

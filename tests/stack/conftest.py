@@ -1,0 +1,131 @@
+"""A local stack of the tests' own, on a free port, beside a developer's: started once, and stopped whatever happens."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import urllib3
+from conftest import ROOT
+from mypy_boto3_dynamodb.service_resource import Table
+
+type SignIn = Callable[[str], dict[str, str]]
+
+
+def command(state: Path, *arguments: str) -> list[str]:
+    """The command line of tools/local_stack.py for the stack with this state folder."""
+    return [sys.executable, str(ROOT / "tools/local_stack.py"), "--state", str(state), *arguments]
+
+
+def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command of tools/local_stack.py to its end, with its temporary files beside the state folder."""
+    return subprocess.run(
+        command(state, *arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+        env=os.environ | {"TMPDIR": str(state.parent)},
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack. Its AWS calls are those of the account's root: nothing is refused to them."""
+
+    state: Path
+    port: int
+    url: str
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str) -> Any:  # noqa: ANN401
+        return boto3.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
+
+    def outputs(self) -> dict[str, str]:
+        stacks = self.client("cloudformation").describe_stacks(StackName="sessions")["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+
+    def function(self, logical_id: str) -> dict[str, Any]:
+        """The configuration of a function of the template."""
+        resource = self.client("cloudformation").describe_stack_resource(
+            StackName="sessions", LogicalResourceId=logical_id
+        )
+        name = resource["StackResourceDetail"]["PhysicalResourceId"]
+        configuration: dict[str, Any] = self.client("lambda").get_function_configuration(FunctionName=name)
+        return configuration
+
+    def table(self, output: str) -> Table:
+        return boto3.resource("dynamodb", endpoint_url=self.endpoint).Table(self.outputs()[output])
+
+    def post(self, body: object, token: str | None = None) -> urllib3.BaseHTTPResponse:
+        """Creates a session, or is refused."""
+        headers = {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return urllib3.request("POST", self.url, body=json.dumps(body), headers=headers, timeout=30, retries=False)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    state, port = tmp_path_factory.mktemp("stack") / "state", free_port()
+    try:
+        started = run(state, "start", "--port", str(port))
+        assert started.returncode == 0, started.stderr
+        yield Stack(state, port, run(state, "url").stdout.strip())
+    finally:
+        run(state, "stop")
+
+
+@pytest.fixture(scope="session")
+def token(stack: Stack) -> str:
+    """What `make token` prints: an access token of ada, who has the role User in account acme."""
+    return run(stack.state, "token").stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def sign_in(stack: Stack) -> SignIn:
+    """Signs a user of the pool in, and returns the tokens by kind; makes a user that is missing, with the role User."""
+    cognito = boto3.client("cognito-idp", endpoint_url=stack.endpoint)
+    pool, client = stack.outputs()["UserPoolId"], stack.outputs()["UserPoolClientId"]
+    password = f"Aa1-{secrets.token_hex(8)}"
+
+    def sign_in(email: str) -> dict[str, str]:
+        try:
+            cognito.admin_get_user(UserPoolId=pool, Username=email)
+        except cognito.exceptions.UserNotFoundException:
+            attributes = {"email": email, "email_verified": "true"}
+            cognito.admin_create_user(
+                UserPoolId=pool,
+                Username=email,
+                UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
+                MessageAction="SUPPRESS",
+            )
+            cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName="User")
+        cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=password, Permanent=True)
+        reply = cognito.admin_initiate_auth(
+            UserPoolId=pool,
+            ClientId=client,
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": email, "PASSWORD": password},
+        )
+        return {kind: str(token) for kind, token in reply["AuthenticationResult"].items()}
+
+    return sign_in

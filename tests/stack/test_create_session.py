@@ -1,0 +1,134 @@
+"""POST /sessions over HTTP, through the gateway's authorizer, the deployed functions, their roles and the tables."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from stack.conftest import SignIn, Stack
+
+from sessions.models import SessionInfo
+
+# The sample request of the contract's page, without the five fields that refer to something.
+SAMPLE = {
+    "displayName": "String",
+    "channel": "Voice",
+    "direction": "Incoming",
+    "callState": "Disconnected",
+    "fromAddress": "String",
+    "fromName": "String",
+    "toAddress": "String",
+    "destination": "String",
+    "startSession": False,
+}
+
+
+def tamper(token: str) -> str:
+    """The token with another account in its claims, and the signature as it was."""
+    head, claims, signature = token.split(".")
+    decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    changed = base64.urlsafe_b64encode(json.dumps(decoded | {"account_id": "globex"}).encode()).decode().rstrip("=")
+    return f"{head}.{changed}.{signature}"
+
+
+def stored(stack: Stack, session: dict[str, Any]) -> dict[str, Any]:
+    """The item of a session, without its key."""
+    key = {"pk": f"{session['accountId']}#{session['id']}"}
+    item: dict[str, Any] = stack.table("SessionsTableName").get_item(Key=key, ConsistentRead=True)["Item"]
+    del item["pk"]
+    return item
+
+
+def count_sessions(stack: Stack) -> int:
+    return int(stack.table("SessionsTableName").scan(Select="COUNT", ConsistentRead=True)["Count"])
+
+
+def test_a_request_without_a_token_is_refused(stack: Stack) -> None:
+    assert stack.post({}).status == 401
+
+
+def test_a_token_that_is_none_is_refused(stack: Stack) -> None:
+    assert stack.post({}, "garbage").status == 401
+
+
+def test_a_token_with_changed_claims_is_refused(stack: Stack, token: str) -> None:
+    assert stack.post({}, tamper(token)).status == 401
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        pytest.param("guest@example.com", id="in the account, without the role"),
+        pytest.param("stranger@example.com", id="with the role, unknown to the Directory"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["AccessToken", "IdToken"])
+def test_a_user_without_the_role_or_an_account_is_forbidden(
+    stack: Stack, sign_in: SignIn, email: str, kind: str
+) -> None:
+    reply = stack.post({}, sign_in(email)[kind])
+    assert reply.status == 403
+    assert reply.json()["responseStatus"]["errorCode"] == "Forbidden"
+
+
+def test_an_empty_request_creates_a_session_with_the_defaults(stack: Stack, token: str) -> None:
+    reply = stack.post({}, token)
+    session = reply.json()
+    assert reply.status == 200
+    assert reply.headers["Content-Type"] == "application/json"
+    assert (session["direction"], session["callState"]) == ("Outgoing", "Connected")
+    assert (session["fromAddress"], session["createdBy"]) == ("ada@example.com", "ada")
+    assert (session["accountId"], session["accountName"], session["endpointId"]) == ("acme", "Acme Corp", "ep-ada")
+    assert SessionInfo.model_validate(session).model_dump(mode="json", exclude_none=True) == session
+
+
+@pytest.mark.parametrize("kind", ["AccessToken", "IdToken"])
+def test_access_tokens_and_id_tokens_both_work(stack: Stack, sign_in: SignIn, kind: str) -> None:
+    reply = stack.post({}, sign_in("dave@example.com")[kind])
+    assert reply.status == 200
+    assert (reply.json()["accountId"], reply.json()["createdBy"]) == ("globex", "dave")
+
+
+def test_all_field_errors_come_at_once_and_nothing_is_stored(stack: Stack, token: str) -> None:
+    before = count_sessions(stack)
+    reply = stack.post(
+        {"channel": "Pigeon", "direction": "Sideways", "callState": "Busy", "fromName": "n" * 257}, token
+    )
+    status = reply.json()["responseStatus"]
+    assert reply.status == 400
+    assert status["errorCode"] == "ValidationException"
+    assert {(error["fieldName"], error["errorCode"]) for error in status["errors"]} == {
+        ("channel", "InvalidEnum"),
+        ("direction", "InvalidEnum"),
+        ("callState", "InvalidEnum"),
+        ("fromName", "TooLong"),
+    }
+    assert count_sessions(stack) == before
+
+
+def test_the_sample_request_of_the_contract_works(stack: Stack, token: str) -> None:
+    reply = stack.post(SAMPLE, token)
+    session = reply.json()
+    assert reply.status == 200
+    assert {name: session[name] for name in SAMPLE if name in session} == {
+        name: value for name, value in SAMPLE.items() if name != "startSession"
+    }
+    assert session["ended"] is True
+    assert session["dateCompleted"] == session["dateCreated"]
+
+
+def test_the_stored_item_is_the_reply(stack: Stack, token: str) -> None:
+    session = stack.post({"displayName": "Zoë ☎", "channel": "Fax"}, token).json()
+    assert stored(stack, session) == session
+
+
+def test_the_stored_item_also_keeps_what_only_the_request_said(stack: Stack, token: str) -> None:
+    parent = stack.post({}, token).json()
+    only_requested = {
+        "parentSessionId": parent["id"],
+        "withAddress": "user:bob",
+        "memberEmailAddresses": ["carol@example.com"],
+        "startSession": True,
+    }
+    session = stack.post(only_requested | {"customerId": "northwind", "fromPhoneNumber": "+15550100001"}, token).json()
+    assert stored(stack, session) == session | only_requested

@@ -1,0 +1,125 @@
+"""What the deployed functions can reach: their tables, by exactly the calls they make, and their layer's packages.
+
+Asked of functions that a test deploys beside ours, with our functions' roles and layer.
+"""
+
+import inspect
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stack.conftest import Stack
+
+type Invoke = Callable[..., Any]
+
+
+def call_dynamodb(event: list[tuple[str, dict[str, Any]]], _: object) -> list[str]:
+    """Runs in a worker: makes the calls, and returns which were allowed and which error the others got."""
+    import boto3  # noqa: PLC0415
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    outcomes = []
+    for call, arguments in event:
+        try:
+            getattr(boto3.client("dynamodb"), call)(**arguments)
+            outcomes.append("allowed")
+        except ClientError as error:
+            outcomes.append(error.response["Error"]["Code"])
+    return outcomes
+
+
+def find_packages(event: list[str], _: object) -> list[str]:
+    """Runs in a worker: which of the packages it can import."""
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    return [name for name in event if find_spec(name)]
+
+
+@pytest.fixture
+def invoke(stack: Stack) -> Invoke:
+    """Runs one of the functions above as a Lambda function, with the settings of one of ours."""
+    client = stack.client("lambda")
+
+    def invoke(code: Callable[..., object], event: object, like: str, layers: list[str] | None = None) -> Any:  # noqa: ANN401
+        settings = stack.function(like)
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("probe.py", "from typing import Any\n" + inspect.getsource(code))
+        client.create_function(
+            FunctionName="probe",
+            Runtime=settings["Runtime"],
+            Architectures=settings["Architectures"],
+            Role=settings["Role"],
+            Environment=settings["Environment"],
+            Layers=[layer["Arn"] for layer in settings["Layers"]] if layers is None else layers,
+            Timeout=30,
+            Handler=f"probe.{code.__name__}",
+            Code={"ZipFile": archive.getvalue()},
+        )
+        try:
+            client.get_waiter("function_active_v2").wait(FunctionName="probe", WaiterConfig={"Delay": 0.1})
+            reply = client.invoke(FunctionName="probe", Payload=json.dumps(event))
+            payload = json.load(reply["Payload"])
+        finally:
+            client.delete_function(FunctionName="probe")
+        assert "FunctionError" not in reply, payload
+        return payload
+
+    return invoke
+
+
+def test_the_role_of_create_session_allows_one_put_and_no_more(stack: Stack, invoke: Invoke) -> None:
+    sessions, directory = stack.outputs()["SessionsTableName"], stack.outputs()["DirectoryTableName"]
+    key = {"pk": {"S": "probe#0"}}
+    calls = [
+        ("put_item", {"TableName": sessions, "Item": key}),
+        ("get_item", {"TableName": sessions, "Key": key}),
+        ("update_item", {"TableName": sessions, "Key": key}),
+        ("delete_item", {"TableName": sessions, "Key": key}),
+        ("scan", {"TableName": sessions}),
+        ("put_item", {"TableName": directory, "Item": key | {"sk": {"S": "SIGN_IN"}}}),
+    ]
+    assert invoke(call_dynamodb, calls, like="CreateSessionFunction") == ["allowed"] + ["AccessDeniedException"] * 5
+
+
+def test_the_role_of_add_claims_allows_one_get_and_no_more(stack: Stack, invoke: Invoke) -> None:
+    sessions, directory = stack.outputs()["SessionsTableName"], stack.outputs()["DirectoryTableName"]
+    key = {"pk": {"S": "EMAIL#probe@example.com"}, "sk": {"S": "SIGN_IN"}}
+    calls = [
+        ("get_item", {"TableName": directory, "Key": key}),
+        ("put_item", {"TableName": directory, "Item": key}),
+        ("delete_item", {"TableName": directory, "Key": key}),
+        ("scan", {"TableName": directory}),
+        ("get_item", {"TableName": sessions, "Key": {"pk": {"S": "probe#0"}}}),
+    ]
+    assert invoke(call_dynamodb, calls, like="AddClaimsFunction") == ["allowed"] + ["AccessDeniedException"] * 4
+
+
+def test_a_worker_sees_no_package_that_its_layer_does_not_hold(invoke: Invoke) -> None:
+    asked = ["ministack", "boto3", "botocore", "pydantic", "aws_lambda_powertools", "hypercorn", "pip", "pytest"]
+    held = ["boto3", "botocore", "pydantic", "aws_lambda_powertools"]
+    assert invoke(find_packages, asked, like="CreateSessionFunction", layers=[]) == []
+    assert invoke(find_packages, asked, like="CreateSessionFunction") == held
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's table of sockets")
+def test_the_stack_listens_on_this_machine_only(stack: Stack) -> None:
+    group = json.loads((stack.state / "lock").read_text())["pid"]
+    sockets = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((process / "stat").read_text().rpartition(")")[2].split()[2]) == group:
+                sockets |= {link.readlink().name for link in (process / "fd").iterdir()}
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+    listening = []
+    for table in ("tcp", "tcp6"):
+        for line in (Path("/proc/net") / table).read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                listening.append(local)
+    assert listening == [f"0100007F:{stack.port:04X}"]

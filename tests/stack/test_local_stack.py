@@ -1,0 +1,80 @@
+"""`make start`, `url`, `token`, `logs` and `stop`: what they leave, and what they say when they cannot."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import urllib3
+from stack.conftest import Stack, command, free_port, run
+
+
+def sentences(text: str) -> list[str]:
+    """The lines on standard error that tell of no progress."""
+    return [line for line in text.splitlines() if line.strip() and not line.endswith(" s")]
+
+
+def test_start_prints_a_curl_that_works_as_pasted_and_updates_a_running_stack(stack: Stack) -> None:
+    again = run(stack.state, "start", "--port", str(stack.port))
+    curl = again.stdout[again.stdout.index("curl ") :]
+    pasted = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, check=True)  # noqa: S607
+    assert again.returncode == 0
+    assert '"fromAddress":"ada@example.com"' in pasted.stdout
+
+
+def test_logs_tell_what_the_functions_did(stack: Stack, token: str) -> None:
+    session = stack.post({}, token).json()
+    assert session["id"] in run(stack.state, "logs").stdout
+
+
+def test_stop_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    state, port = tmp_path / "state", free_port()
+    try:
+        started = run(state, "start", "--port", str(port))
+        assert started.returncode == 0, started.stderr
+        group = int((state / "lock").read_text().split('"pid": ')[1].split(",")[0])
+        os.killpg(group, 0)
+    finally:
+        stopped = run(state, "stop")
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(group, 0)
+    assert list(tmp_path.iterdir()) == []
+    assert run(state, "stop").returncode == 0
+
+
+def test_an_interrupted_start_leaves_no_process(tmp_path: Path) -> None:
+    state, port = tmp_path / "state", free_port()
+    with subprocess.Popen(command(state, "start", "--port", str(port)), stderr=subprocess.PIPE, text=True) as start:
+        deadline = time.monotonic() + 60
+        while not (state / "deploy.log").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        start.send_signal(signal.SIGINT)
+        _, said = start.communicate(timeout=60)
+    assert start.returncode == 1
+    assert sentences(said)[-1] == "Interrupted."
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        urllib3.request("GET", f"http://127.0.0.1:{port}/_ministack/ready", retries=False)
+    run(state, "stop")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = run(tmp_path / "state", "start", "--port", str(port))
+    assert refused.returncode == 1
+    assert len(sentences(refused.stderr)) == 1
+    assert f"Port {port} is taken" in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["url", "token", "logs"])
+def test_a_command_that_needs_a_stack_says_how_to_start_one(tmp_path: Path, name: str) -> None:
+    refused = run(tmp_path / "state", name)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "The local stack is not running: run make start.\n"

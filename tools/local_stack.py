@@ -1,0 +1,358 @@
+"""The local stack: an AWS emulator on this machine with the built template deployed to it. `make start` and friends.
+
+A stack lives in one state folder, so that several can run side by side:
+
+    lock          locked by the emulator for as long as it lives; holds its pid and its port
+    emulator.log  what the emulator said
+    deploy.log    what `sam deploy` said
+    tmp/          what the emulator and its workers unpack and write
+
+All of it is in memory or in that folder, and listens on 127.0.0.1 only. Each failure is one sentence on standard error.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+ROOT = Path(__file__).resolve().parent.parent
+SAM = ROOT / "tools/sam/.venv/bin/sam"
+EMULATOR = [ROOT / "tools/emulator/.venv/bin/python", ROOT / "tools/emulator/launch.py"]
+BUILT = ROOT / ".aws-sam/local/template.yaml"
+DIRECTORY = ROOT / "events/import-directory.json"
+STACK_NAME = "sessions"  # this and the region are those of samconfig.toml
+REGION = "us-east-1"
+
+# The users who can sign in, and their groups. The password opens nothing but an emulator on this machine.
+SIGN_INS = {
+    "ada@example.com": ["User"],
+    "bob@example.com": ["User"],
+    "dave@example.com": ["User"],
+    "guest@example.com": [],
+}
+PASSWORD = "Local-only-1"  # noqa: S105
+
+
+class Emulator(NamedTuple):
+    """A running emulator: its pid, which is its process group's as well, and its port on 127.0.0.1."""
+
+    pid: int
+    port: int
+
+
+def start(state: Path, port: int) -> None:
+    """Starts the stack, or updates a running one, and prints how to use it. What it started ends if it fails."""
+    if not all(path.exists() for path in (BUILT, SAM, *EMULATOR)):
+        raise SystemExit("Something that a start needs is missing: run make start, which builds and installs it.")
+    running = find_emulator(state)
+    if running and running.port != port:
+        raise SystemExit(f"The local stack runs on port {running.port}: run make stop before you choose another.")
+    if not running and taken(port):
+        raise SystemExit(f"Port {port} is taken by another program: stop that, or run make start PORT={port + 1}.")
+    try:
+        if not running:
+            with step("Starting the local AWS"):
+                start_emulator(state, port)
+        use_emulator(port)
+        with step("Deploying the stack to it"):
+            deploy(state, port)
+        with step("Adding the demo users"):
+            add_demo_users()
+    except BaseException:
+        if not running and (started := find_emulator(state)):
+            kill(started)
+            shutil.rmtree(state / "tmp")
+        raise
+    url = sessions_url(port)
+    token = access_token("ada@example.com")
+    print(
+        f"\nURL:   {url}\nToken: {token}\n       (of ada@example.com; make token prints a new one)\n\n"
+        f"curl -s -X POST '{url}' -d '{{}}' \\\n"
+        f"  -H 'Content-Type: application/json' \\\n  -H 'Authorization: Bearer {token}'"
+    )
+
+
+def start_emulator(state: Path, port: int) -> None:
+    """Starts an emulator that outlives this process, and returns once it is ready."""
+    tmp = state.resolve() / "tmp"
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir(parents=True)
+    # Workers inherit this environment: nothing of the developer's own may reach them.
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(tmp),
+        "TMPDIR": str(tmp),
+        "STATE_DIR": str(tmp / "state"),
+        "S3_DATA_DIR": str(tmp / "s3"),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "AUTH": "true",  # the functions' roles are enforced
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent",  # it would remove containers that it takes for its own
+    }
+    # The emulator inherits the lock, and so holds it until it ends, however it ends: its pid alone could be recycled.
+    with (state / "lock").open("w") as lock, (state / "emulator.log").open("w") as log:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        process = subprocess.Popen(
+            [*EMULATOR, tmp / "worker"],
+            env=environment,
+            cwd=tmp,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock.fileno()],
+        )
+        json.dump(Emulator(process.pid, port)._asdict(), lock)
+    deadline = time.monotonic() + 60
+    while not ready(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"The local AWS did not start: {last_line(state / 'emulator.log')}")
+        time.sleep(0.05)
+
+
+def find_emulator(state: Path) -> Emulator | None:
+    """The emulator that runs with this state folder, if one does."""
+    try:
+        with (state / "lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return Emulator(**json.load(lock))
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def need_emulator(state: Path) -> Emulator:
+    """The emulator that runs with this state folder, with boto3 turned to it."""
+    if not (emulator := find_emulator(state)):
+        raise SystemExit("The local stack is not running: run make start.")
+    use_emulator(emulator.port)
+    return emulator
+
+
+def use_emulator(port: int) -> None:
+    """Turns this process's boto3 and sam to the emulator, whatever account the developer's shell is signed in to."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+
+
+def deploy(state: Path, port: int) -> None:
+    """Creates the stack from the local build, or updates it."""
+    architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+    parameters = ["Stage=local", f"Architecture={architecture}", f"EndpointUrl=http://127.0.0.1:{port}"]
+    # Named, as sam looks for the configuration beside the template.
+    configuration = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
+    log = state / "deploy.log"
+    with log.open("w") as output:
+        done = subprocess.run(
+            [SAM, "deploy", *configuration, "--template-file", BUILT, "--parameter-overrides", *parameters],
+            cwd=ROOT,
+            # sam leaves its zips in TMPDIR; polled each 0.1 s, a deploy takes half the time.
+            env=os.environ
+            | {"TMPDIR": str(state.resolve() / "tmp"), "SAM_CLI_POLL_DELAY": "0.1", "SAM_CLI_TELEMETRY": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise SystemExit(f"The deploy to the local AWS failed (all it said is in {log}): {last_line(log)}")
+
+
+def add_demo_users() -> None:
+    """Puts every user's sign-in item into the Directory table, and the demo users into the pool. Safe to repeat."""
+    stack = outputs()
+    table = boto3.resource("dynamodb").Table(stack["DirectoryTableName"])
+    with table.batch_writer() as batch:
+        for account in json.loads(DIRECTORY.read_text())["accounts"]:
+            for user in account["users"]:
+                item = {
+                    "pk": f"EMAIL#{user['email'].lower()}",
+                    "sk": "SIGN_IN",
+                    "email": user["email"],
+                    "userId": user["id"],
+                    "userName": user["name"],
+                    "accountId": account["id"],
+                    "accountName": account["name"],
+                    "endpointId": user.get("endpointId"),
+                    "endpointName": user.get("endpointName"),
+                }
+                batch.put_item(Item={name: value for name, value in item.items() if value is not None})
+    for email, groups in SIGN_INS.items():
+        add_pool_user(stack["UserPoolId"], email, groups)
+
+
+def add_pool_user(pool: str, email: str, groups: list[str]) -> None:
+    """Adds a user who can sign in with PASSWORD. Safe to repeat."""
+    cognito = boto3.client("cognito-idp")
+    with suppress(cognito.exceptions.UsernameExistsException):
+        cognito.admin_create_user(
+            UserPoolId=pool,
+            Username=email,
+            UserAttributes=[{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}],
+            MessageAction="SUPPRESS",
+        )
+    cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=PASSWORD, Permanent=True)
+    for group in groups:
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=group)
+
+
+def sessions_url(port: int) -> str:
+    """The URL of POST /sessions. `$default` is the API's stage, so that a shell needs it in single quotes."""
+    return f"http://127.0.0.1:{port}/_aws/execute-api/{outputs()['ApiId']}/$default/sessions"
+
+
+def access_token(email: str) -> str:
+    """A new access token of a user who can sign in."""
+    stack = outputs()
+    try:
+        reply = boto3.client("cognito-idp").admin_initiate_auth(
+            UserPoolId=stack["UserPoolId"],
+            ClientId=stack["UserPoolClientId"],
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
+        )
+    except ClientError as error:
+        raise SystemExit(f"{email} cannot sign in: {error.response['Error']['Message']}") from None
+    return reply["AuthenticationResult"]["AccessToken"]
+
+
+def outputs() -> dict[str, str]:
+    """The outputs of the deployed template, by name."""
+    stacks = boto3.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+
+
+def print_logs() -> None:
+    """Prints what the functions logged, oldest first."""
+    logs = boto3.client("logs")
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/aws/lambda/"):
+        for group in page["logGroups"]:
+            print(f"==> {group['logGroupName']}")
+            for events in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
+                for event in events["events"]:
+                    print(event["message"].rstrip())
+
+
+def stop(state: Path) -> None:
+    """Ends the emulator and its workers, if they run, and removes the state folder; nothing but what start made."""
+    if emulator := find_emulator(state):
+        kill(emulator)
+    if (state / "lock").exists():
+        shutil.rmtree(state)
+
+
+def kill(emulator: Emulator) -> None:
+    """Ends the emulator with its workers, at once, as nothing of it is to be kept; returns when they are gone."""
+    deadline = time.monotonic() + 10
+    try:
+        os.killpg(emulator.pid, signal.SIGKILL)
+        with suppress(ChildProcessError):  # not this process's child, unless a start has failed
+            os.waitpid(emulator.pid, 0)
+        while time.monotonic() < deadline:
+            os.killpg(emulator.pid, 0)
+            time.sleep(0.02)
+    except ProcessLookupError:
+        pass
+
+
+def taken(port: int) -> bool:
+    """Whether another program listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def ready(port: int) -> bool:
+    """Whether the emulator takes requests."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/_ministack/ready")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def last_line(log: Path) -> str:
+    """The last thing a program said."""
+    return next((line.strip() for line in reversed(log.read_text().splitlines()) if line.strip()), "it said nothing.")
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Shows what is being done, and then the seconds it took."""
+    begun = time.monotonic()
+    print(f"{name:<50}", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    except BaseException:
+        print(file=sys.stderr)
+        raise
+    print(f"{time.monotonic() - begun:4.0f} s", file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("command", choices=["start", "url", "token", "logs", "stop"])
+    parser.add_argument("--state", type=Path, default=ROOT / ".local", help="the stack's state folder")
+    parser.add_argument("--port", type=int, default=4566, help="start: the port on 127.0.0.1")
+    parser.add_argument("--user", default="ada@example.com", help="token: whose")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both clean up in the same way
+    try:
+        match arguments.command:
+            case "start":
+                start(arguments.state, arguments.port)
+            case "url":
+                print(sessions_url(need_emulator(arguments.state).port))
+            case "token":
+                need_emulator(arguments.state)
+                print(access_token(arguments.user))
+            case "logs":
+                need_emulator(arguments.state)
+                print_logs()
+            case "stop":
+                stop(arguments.state)
+    except KeyboardInterrupt:
+        raise SystemExit("Interrupted.") from None
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"The local AWS refused: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
