@@ -1,8 +1,10 @@
 """HTTP: from an API Gateway event (payload 2.0) to a caller and a request, and from an outcome to a response."""
 
+import re
 from base64 import b64decode
 from typing import Any
 
+import mimeparse
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from pydantic_core import ErrorDetails, from_json, to_json
 
@@ -12,6 +14,7 @@ from sessions.models import FORMATS, Caller, NewSession
 BODY_MAX = 64 * 1024  # bytes, after base64
 ACCOUNT_MAX = 128
 REQUIRED_ROLE = "User"
+CALLBACK = re.compile(r"(?=.{1,128}$)[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*")
 
 # Keys match in any casing, as the contract's server matched them: .NET clients send PascalCase.
 FIELD_NAMES = {field.alias.lower(): field.alias for field in NewSession.model_fields.values() if field.alias}
@@ -26,6 +29,42 @@ FIELD_ERRORS = {
     "bool_type": ("InvalidType", "must be true or false"),
     "list_type": ("InvalidType", "must be a list"),
 }
+
+
+def read_callback(event: dict[str, Any]) -> str | None:
+    """The function to wrap the reply in (JSONP, `?callback=`), None for plain JSON.
+
+    It is a name or a dotted path of names, so that it can do nothing but be called. Raises ServiceError:
+    ValidationException.
+    """
+    callback: str | None = (event.get("queryStringParameters") or {}).get("callback")
+    if callback is not None and not CALLBACK.fullmatch(callback):
+        error = FieldError("InvalidFormat", "callback", "must be a JavaScript name, such as myCallback")
+        raise ServiceError("ValidationException", errors=[error])
+    return callback
+
+
+def check_acceptable(event: dict[str, Any]) -> None:
+    """Raise ServiceError NotAcceptable unless the client takes JSON.
+
+    `?format=` decides; else the route, where `.json` or `/json/` says JSON; else the header Accept, with q-values and
+    the most specific range first (RFC 9110, 12.5.1). No Accept, or one that cannot be parsed, takes anything.
+    """
+    query = event.get("queryStringParameters") or {}
+    route = event.get("routeKey", "")
+    accept = (event.get("headers") or {}).get("accept", "").lower()
+    if query.get("format"):
+        acceptable = query["format"].lower() == "json"
+    elif route.endswith(".json") or " /json/" in route or not accept.strip():
+        acceptable = True
+    else:
+        offered = ["application/json", "application/javascript"] if "callback" in query else ["application/json"]
+        try:
+            acceptable = mimeparse.best_match(offered, accept) != ""
+        except mimeparse.MimeTypeParseException:
+            acceptable = True
+    if not acceptable:
+        raise ServiceError("NotAcceptable")
 
 
 def identify(event: dict[str, Any]) -> Caller:
@@ -119,20 +158,35 @@ def describe(detail: ErrorDetails) -> FieldError:
     return FieldError(code, field, FORMATS.get(context.get("pattern", ""), template.format(**context)))
 
 
-def respond(status: int, body: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """The response of a Lambda proxy integration. `body` is JSON."""
+def respond(
+    status: int, body: str, callback: str | None = None, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """The response of a Lambda proxy integration. `body` is JSON; with a callback it becomes a call of it (JSONP)."""
     fixed = {
-        "Content-Type": "application/json",
+        "Content-Type": "application/javascript" if callback else "application/json",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    return {"statusCode": status, "headers": fixed | (headers or {}), "body": body}
+    content = f"{callback}({escape_script(body)})" if callback else body
+    return {"statusCode": status, "headers": fixed | (headers or {}), "body": content}
 
 
-def respond_error(error: ServiceError, request_id: str) -> dict[str, Any]:
+def escape_script(json: str) -> str:
+    r"""The same JSON, safe inside a script element of any charset: without < and without anything beyond ASCII.
+
+    Both occur in strings only, where \uXXXX stands for a UTF-16 code unit (RFC 8259, 7).
+    """
+    return re.sub(
+        r"[<\x80-\U0010ffff]",
+        lambda match: re.sub("....", r"\\u\g<0>", match[0].encode("utf-16-be").hex()),
+        json,
+    )
+
+
+def respond_error(error: ServiceError, request_id: str, callback: str | None = None) -> dict[str, Any]:
     """The response for an error, in the shape that ServiceStack clients read: a responseStatus in camelCase."""
     message = error.message or ERRORS[error.code].message
     errors = [{"errorCode": each.code, "fieldName": each.field, "message": each.message} for each in error.errors]
     status = {"errorCode": error.code, "message": message, "errors": errors, "meta": {"requestId": request_id}}
-    retry = {"Retry-After": "1"} if error.code == "ServiceUnavailable" else None
-    return respond(error.status, to_json({"responseStatus": status}).decode(), retry)
+    headers = {"Retry-After": "1"} if error.code == "ServiceUnavailable" else None
+    return respond(error.status, to_json({"responseStatus": status}).decode(), callback, headers)

@@ -23,17 +23,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     started = time.perf_counter()
     request_id = (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
     seen = {"request_id": request_id}  # what the log line tells, as far as it is known
+    callback = None
     try:
+        callback = api.read_callback(event)
         session = create_session(event, seen)
-        response = api.respond(200, session.model_dump_json(exclude_none=True))
+        response = api.respond(200, session.model_dump_json(exclude_none=True), callback)
         outcome = "Created"
     except ServiceError as error:
-        response, outcome = api.respond_error(error, request_id), error.code
+        response, outcome = api.respond_error(error, request_id, callback), error.code
         if error.status >= 500:
             logger.exception("the database failed", extra=seen)
     except Exception:
         logger.exception("a bug", extra=seen)
-        response, outcome = api.respond_error(ServiceError("InternalServerError"), request_id), "InternalServerError"
+        outcome = "InternalServerError"
+        response = api.respond_error(ServiceError(outcome), request_id, callback)
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
     logger.info(outcome, extra=seen | {"status": response["statusCode"], "milliseconds": milliseconds})
     return response
@@ -41,6 +44,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def create_session(event: dict[str, Any], seen: dict[str, str]) -> SessionInfo:
     """Create the session or raise a ServiceError. Adds the account's and the session's id to `seen`."""
+    api.check_acceptable(event)
     caller = api.identify(event)
     seen["account_id"] = caller.account_id
 

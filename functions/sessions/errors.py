@@ -15,6 +15,7 @@ ERRORS = {
     "ValidationException": ErrorKind(400, "The request is not valid."),
     "Unauthorized": ErrorKind(401, "A valid access token is required."),
     "Forbidden": ErrorKind(403, "The caller needs the role User and an account."),
+    "NotAcceptable": ErrorKind(406, "Replies are JSON, which the client does not accept."),
     "RequestTooLarge": ErrorKind(413, "The body is larger than 64 KB."),
     "InternalServerError": ErrorKind(500, "Something went wrong on our side. The session was not created."),
     "ServiceUnavailable": ErrorKind(503, "The session was not created. Try again shortly."),

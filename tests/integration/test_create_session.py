@@ -104,6 +104,42 @@ def test_a_refused_request_stores_nothing(
     assert stored(dynamodb) == []
 
 
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain;charset=UTF-8", "x", "text/xml",
+                                         "application/x-www-form-urlencoded"])  # fmt: skip
+@pytest.mark.parametrize("casing", ["displayName", "DisplayName", "displayname", "DISPLAYNAME"])
+def test_json_is_read_whatever_its_content_type_and_the_casing_of_its_keys(
+    dynamodb: DynamoDBClient, content_type: str | None, casing: str
+) -> None:
+    event = make_event({casing: "x"})
+    event["headers"] = {"content-type": content_type} if content_type else {}
+    status, session = call(event)
+    assert (status, session["displayName"]) == (200, "x")
+    assert len(stored(dynamodb)) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "status"),
+    [({}, "text/html", 406), ({"format": "xml"}, "*/*", 406), ({"callback": "a b"}, "*/*", 400), ({"callback": ""}, "",
+     400)],
+)  # fmt: skip
+def test_what_cannot_be_replied_is_refused_before_anything_is_written(
+    dynamodb: DynamoDBClient, query: dict[str, str], accept: str, status: int
+) -> None:
+    event = make_event({}) | {"queryStringParameters": query, "headers": {"accept": accept}}
+    assert call(event)[0] == status
+    assert stored(dynamodb) == []
+
+
+def test_a_success_and_an_error_come_as_jsonp(dynamodb: DynamoDBClient) -> None:
+    query = {"queryStringParameters": {"callback": "cb"}}
+    created = handler(make_event({}) | query, CONTEXT)
+    assert created["body"].startswith('cb({"id":')
+    assert created["headers"]["Content-Type"] == "application/javascript"
+    refused = handler(make_event({"channel": "x"}) | query, CONTEXT)
+    assert (refused["statusCode"], refused["body"][:20]) == (400, 'cb({"responseStatus"')
+    assert len(stored(dynamodb)) == 1
+
+
 def test_all_field_errors_come_at_once(dynamodb: DynamoDBClient) -> None:
     wrong = {
         "channel": "Fax",

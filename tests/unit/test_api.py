@@ -1,6 +1,7 @@
 """HTTP: identity, the body, binding, and the shape of replies."""
 
 import base64
+import itertools
 import json
 from typing import Any
 
@@ -255,6 +256,125 @@ def test_the_valid_fields_are_bound_whatever_is_wrong_with_the_others() -> None:
     )
     assert request == NewSession(display_name="a")
     assert [error.field for error in errors] == ["channel", "fromName", "memberEmailAddresses[0]"]
+
+
+# ---------------------------------------------------------------------------------------------------------- negotiation
+
+# Whether a client that sends this Accept takes JSON; None is a request without the header.
+ACCEPT = {
+    None: True,
+    "": True,
+    " ": True,
+    "*/*": True,
+    "*": True,
+    "application/json": True,
+    "Application/JSON": True,
+    "application/json; charset=utf-8": True,
+    "application/*": True,
+    "text/html, application/json;q=0.9": True,
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": True,
+    "application/json;q=0.001": True,
+    "*/*;q=0, application/json": True,
+    "application/*;q=0, application/json;q=0.1": True,
+    ", application/json ,": True,
+    "nonsense": True,
+    "text/html": False,
+    "application/xml": False,
+    "text/*": False,
+    "application/jsonx": False,
+    "application/json;q=0": False,
+    "application/json;q=0.000, */*": False,
+    "application/json; q=0, application/*;q=1, */*;q=1": False,
+    "application/*;q=0, */*": False,
+    "*/*;q=0": False,
+}
+# Of those that exclude JSON, the ones that take the scripts that JSONP replies are.
+TAKES_SCRIPTS = {"application/json;q=0.000, */*", "application/json; q=0, application/*;q=1, */*;q=1"}
+ROUTES = {"POST /sessions": None, "POST /api/NewSession": None, "POST /sessions.json": True,
+          "POST /api/NewSession.json": True, "POST /json/reply/NewSession": True}  # fmt: skip
+FORMATS = {None: None, "": None, "json": True, "JSON": True, "xml": False, "csv": False, "json,json": False}
+CALLBACKS = [None, "cb"]
+
+
+def make_negotiation(accept: str | None, route: str, reply_format: str | None, callback: str | None) -> dict[str, Any]:
+    """A create that asks for its reply in this way. None leaves the header or the parameter out."""
+    event = make_event({}) | {"routeKey": route}
+    query = {"format": reply_format, "callback": callback}
+    event["queryStringParameters"] = {name: value for name, value in query.items() if value is not None} or None
+    event["headers"] = {} if accept is None else {"accept": accept}
+    return event
+
+
+@pytest.mark.parametrize("accept", ACCEPT)
+def test_format_wins_over_the_route_which_wins_over_accept(accept: str | None) -> None:
+    for route, reply_format, callback in itertools.product(ROUTES, FORMATS, CALLBACKS):
+        acceptable = ACCEPT[accept] or (callback is not None and accept in TAKES_SCRIPTS)
+        choices = (FORMATS[reply_format], ROUTES[route], acceptable)
+        event = make_negotiation(accept, route, reply_format, callback)
+        if next(takes for takes in choices if takes is not None):
+            api.check_acceptable(event)
+        else:
+            with pytest.raises(ServiceError, match="NotAcceptable"):
+                api.check_acceptable(event)
+
+
+@pytest.mark.parametrize("accept", ["application/javascript", "text/html, application/javascript;q=0.1"])
+def test_a_client_that_takes_scripts_takes_jsonp_and_only_that(accept: str) -> None:
+    api.check_acceptable(make_negotiation(accept, "POST /sessions", None, "cb"))
+    with pytest.raises(ServiceError, match="NotAcceptable"):
+        api.check_acceptable(make_negotiation(accept, "POST /sessions", None, None))
+
+
+def test_an_event_without_headers_or_query_takes_json() -> None:
+    api.check_acceptable({})
+    api.check_acceptable({"headers": None, "queryStringParameters": None, "routeKey": "POST /sessions"})
+
+
+# ---------------------------------------------------------------------------------------------------------------- JSONP
+
+
+@pytest.mark.parametrize(
+    "name", ["cb", "myCallback", "$", "_", "jQuery1102_42", "angular.callbacks._0", "a.b.c", "a" * 128]
+)
+def test_a_callback_is_a_name_or_a_dotted_path_of_names(name: str) -> None:
+    assert api.read_callback({"queryStringParameters": {"callback": name}}) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "1", "a b", "a;b", "a()", "a(", "alert(1)//", "a.", ".a", "a..b", "a[0]", "a-b", "a\n", "a\nb", "é",
+     "a,b", "</script>", "<script>", "a\u2028", "a\x00", "a=1", "a'b", "a/**/", "a" * 129],
+)  # fmt: skip
+def test_any_other_callback_is_refused(name: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        api.read_callback({"queryStringParameters": {"callback": name}})
+    assert (caught.value.code, [error.field for error in caught.value.errors]) == ("ValidationException", ["callback"])
+
+
+def test_without_a_callback_there_is_none() -> None:
+    assert api.read_callback({}) is api.read_callback({"queryStringParameters": {"format": "json"}}) is None
+
+
+def test_a_jsonp_reply_is_a_call_of_the_callback_with_the_same_json() -> None:
+    body = json.dumps({"a": "</script><!-- \u2028 \u2029 é 🎧 \\u003c"}, ensure_ascii=False)
+    response = api.respond(200, body, "cb")
+    script = response["body"]
+    assert response["headers"]["Content-Type"] == "application/javascript"
+    assert response["headers"]["X-Content-Type-Options"] == "nosniff"
+    assert script.startswith("cb(")
+    assert script.endswith(")")
+    assert json.loads(script[3:-1]) == json.loads(body)
+    assert script.isascii()
+    assert "<" not in script
+
+
+def test_an_error_is_wrapped_like_a_success() -> None:
+    response = api.respond_error(ServiceError("Forbidden"), "r", "a.b")
+    assert response["statusCode"] == 403
+    assert (
+        json.loads(response["body"].removeprefix("a.b(").removesuffix(")"))["responseStatus"]["errorCode"]
+        == "Forbidden"
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- replies
