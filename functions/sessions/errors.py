@@ -7,19 +7,56 @@ from typing import NamedTuple
 class ErrorKind(NamedTuple):
     status: int
     message: str
+    when: str
 
 
-# The source for the replies, the OpenAPI document and the tests. A message never repeats what the client sent.
+# The source for the replies (status, message) and for the OpenAPI document (when). No message repeats what was sent.
 ERRORS = {
-    "SerializationException": ErrorKind(400, "The body must be a JSON object in UTF-8."),
-    "ValidationException": ErrorKind(400, "The request is not valid."),
-    "Unauthorized": ErrorKind(401, "A valid access token is required."),
-    "Forbidden": ErrorKind(403, "The caller needs the role User and an account."),
-    "NotAcceptable": ErrorKind(406, "Replies are JSON, which the client does not accept."),
-    "RequestTooLarge": ErrorKind(413, "The body is larger than 64 KB."),
-    "InternalServerError": ErrorKind(500, "Something went wrong on our side. The session was not created."),
-    "ServiceUnavailable": ErrorKind(503, "The session was not created. Try again shortly."),
-    "OutcomeUnknown": ErrorKind(504, "The session may have been created."),
+    "SerializationException": ErrorKind(
+        400,
+        "The body must be a JSON object in UTF-8.",
+        "The body is not a JSON object, or not UTF-8. Nothing is stored.",
+    ),
+    "ValidationException": ErrorKind(
+        400,
+        "The request is not valid.",
+        "Fields are not valid; `errors` names each. Nothing is stored.",
+    ),
+    "Unauthorized": ErrorKind(
+        401,
+        "A valid access token is required.",
+        "The function got no claims. The gateway itself answers a missing or bad token, with `message` alone.",
+    ),
+    "Forbidden": ErrorKind(
+        403,
+        "The caller needs the role User and an account.",
+        "The caller lacks the role `User`, or the token names no account or user.",
+    ),
+    "NotAcceptable": ErrorKind(
+        406,
+        "Replies are JSON, which the client does not accept.",
+        "The client excludes JSON. Nothing is stored.",
+    ),
+    "RequestTooLarge": ErrorKind(
+        413,
+        "The body is larger than 64 KB.",
+        "The body has more than 65,536 bytes. Nothing is stored.",
+    ),
+    "InternalServerError": ErrorKind(
+        500,
+        "Something went wrong on our side. The session was not created.",
+        "A bug; it is logged under the request id.",
+    ),
+    "ServiceUnavailable": ErrorKind(
+        503,
+        "The session was not created. Try again shortly.",
+        "DynamoDB throttles or fails, and nothing was stored. Send it again after `Retry-After` seconds.",
+    ),
+    "OutcomeUnknown": ErrorKind(
+        504,
+        "The session may have been created.",
+        "No definite answer from DynamoDB: the session, whose id `message` names, may be stored.",
+    ),
 }
 
 

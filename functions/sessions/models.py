@@ -2,76 +2,26 @@
 
 Names, enum spellings and optionality are those of the published API page: camelCase on the wire, snake_case here. Only
 `NewSession` meets input that we did not make, so the bounds and formats are there. A missing value is None in Python
-and left out on the wire; lists and `applicationData` are always there: generated clients fail without them.
+and left out on the wire; lists and `applicationData` are always there: generated clients fail without them. The
+sentence below a field is its description in the OpenAPI document.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 from pydantic.alias_generators import to_camel
 
-
-class RequestEnum(StrEnum):
-    """An enum that a client may send in any casing, as ServiceStack accepted it; replies have the exact spelling."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> Self | None:
-        return next((member for member in cls if isinstance(value, str) and member.lower() == value.lower()), None)
-
-
-class FlowChannels(RequestEnum):
-    VOICE = "Voice"
-    CHAT = "Chat"
-    FAX = "Fax"
-
-
-class SessionDirections(RequestEnum):
-    INCOMING = "Incoming"
-    OUTGOING = "Outgoing"
-
-
-class SessionCallState(RequestEnum):
-    DISCONNECTED = "Disconnected"
-    RINGING = "Ringing"
-    CONNECTED = "Connected"
-    HOLD = "Hold"
-    PASSIVE = "Passive"
-
-
-class SessionDialState(StrEnum):
-    NONE = "None"
-    ACTIVE = "Active"
-
-
-class SessionQueueStates(StrEnum):
-    NONE = "None"
-    QUEUED = "Queued"
-    RINGING = "Ringing"
-    CONNECTED = "Connected"
-    HOLD = "Hold"
-    DISCONNECTED = "Disconnected"
-
-
-class SessionHoldReasons(StrEnum):
-    NONE = "None"
-    TRANSFERRING = "Transferring"
-
-
-class SessionMemberCallState(StrEnum):
-    NONE = "None"
-    RINGING = "Ringing"
-    CONNECTED = "Connected"
-    HOLD = "Hold"
-
-
-class SessionMemberRoles(StrEnum):
-    NONE = "None"
-    CALLER = "Caller"
-    AGENT = "Agent"
-    TRANSFER = "Transfer"
-
+from sessions.enums import (
+    FlowChannels,
+    SessionCallState,
+    SessionDialState,
+    SessionDirections,
+    SessionHoldReasons,
+    SessionMemberCallState,
+    SessionMemberRoles,
+    SessionQueueStates,
+)
 
 # The formats of the request's strings, each with what a client is told when its value does not match. The patterns mean
 # the same to Rust (which runs them), ECMA-262 (which OpenAPI prescribes) and Python: no \d, no \p, no look-around.
@@ -88,13 +38,13 @@ FORMATS = {
     EMAIL: "must be an email address",
 }
 
-type Name = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN)]
-type Address = Annotated[str, StringConstraints(max_length=320, pattern=PLAIN)]
-type Identifier = Annotated[str, StringConstraints(max_length=128, pattern=IDENTIFIER)]
-type Destination = Annotated[str, StringConstraints(max_length=512, pattern=PLAIN)]
-type MemberAddress = Annotated[str, StringConstraints(max_length=len("user:") + 128, pattern=MEMBER_ADDRESS)]
-type PhoneNumber = Annotated[str, StringConstraints(pattern=E164)]
-type EmailAddress = Annotated[str, StringConstraints(max_length=320, pattern=EMAIL)]
+Name = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN)]
+Address = Annotated[str, StringConstraints(max_length=320, pattern=PLAIN)]
+Identifier = Annotated[str, StringConstraints(max_length=128, pattern=IDENTIFIER)]
+Destination = Annotated[str, StringConstraints(max_length=512, pattern=PLAIN)]
+MemberAddress = Annotated[str, StringConstraints(max_length=len("user:") + 128, pattern=MEMBER_ADDRESS)]
+PhoneNumber = Annotated[str, StringConstraints(pattern=E164)]
+EmailAddress = Annotated[str, StringConstraints(max_length=320, pattern=EMAIL)]
 
 
 def read_bool(value: object) -> object:
@@ -102,7 +52,7 @@ def read_bool(value: object) -> object:
     return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
-type Flag = Annotated[bool, Strict(), BeforeValidator(read_bool)]
+Flag = Annotated[bool, Strict(), BeforeValidator(read_bool)]
 
 
 class Model(BaseModel):
@@ -115,32 +65,36 @@ class Model(BaseModel):
 
 
 class NewSession(Model):
-    """The request of `POST /sessions`: 14 fields, each optional."""
+    """A session to start. Each field is optional, and null means absent."""
 
-    display_name: Annotated[Name | None, Field(description="A name to show for the session")] = None
-    channel: Annotated[FlowChannels | None, Field(description="The kind of session")] = None
-    direction: Annotated[SessionDirections | None, Field(description="Outgoing unless given")] = None
-    call_state: Annotated[SessionCallState | None, Field(description="Connected unless given")] = None
-    from_address: Annotated[Address | None, Field(description="The caller's email address unless given")] = None
-    from_name: Annotated[Name | None, Field(description="Who the session is from")] = None
-    to_address: Annotated[Address | None, Field(description="Who the session is to")] = None
-    parent_session_id: Annotated[
-        Identifier | None, Field(description="The session that this one belongs to, for billing for example")
-    ] = None
-    customer_id: Annotated[Identifier | None, Field(description="The customer that the session is about")] = None
-    with_address: Annotated[
-        MemberAddress | None, Field(description="Chat with this user (user:<id>) or team (team:<id>)")
-    ] = None
-    from_phone_number: Annotated[
-        PhoneNumber | None, Field(description="The caller ID to dial out with, one of the account's own")
-    ] = None
-    destination: Annotated[Destination | None, Field(description="What was dialled, as it was entered")] = None
-    member_email_addresses: Annotated[
-        list[EmailAddress], Field(max_length=100, description="Users to add as members, by email address")
-    ] = []
-    start_session: Annotated[
-        bool, Strict(), BeforeValidator(read_bool), Field(description="Start the session's flow")
-    ] = False
+    display_name: Name | None = None
+    """A name to show for the session."""
+    channel: FlowChannels | None = None
+    """The kind of session. Chat if `withAddress` is given, else none unless given."""
+    direction: SessionDirections | None = None
+    """Outgoing unless given."""
+    call_state: SessionCallState | None = None
+    """Connected unless given. Disconnected records a session that is over."""
+    from_address: Address | None = None
+    """Who the session is from. The caller's email address unless given."""
+    from_name: Name | None = None
+    """The name of who the session is from."""
+    to_address: Address | None = None
+    """Who the session is to."""
+    parent_session_id: Identifier | None = None
+    """The session of the same account that this one belongs to, for billing for example."""
+    customer_id: Identifier | None = None
+    """The customer of the account that the session is about."""
+    with_address: MemberAddress | None = None
+    """Chat with this user, `user:<id>`, or this team, `team:<id>`."""
+    from_phone_number: PhoneNumber | None = None
+    """The caller ID to dial out with, one of the account's own, in E.164 form."""
+    destination: Destination | None = None
+    """What was dialled, as it was entered."""
+    member_email_addresses: Annotated[list[EmailAddress], Field(max_length=100)] = []
+    """Users to add as members, by email address. A session has at most 50 members."""
+    start_session: Flag = False
+    """Whether to start the session's flow."""
 
 
 class CustomerBreadcrumb(Model):
@@ -155,66 +109,88 @@ class SessionLogInfo(Model):
 
 class SessionMemberInfo(Model):
     identity: str
+    """`user:<id>`."""
     endpoint_id: str | None = None
     display_name: str | None = None
     is_original_member: bool
+    """Whether the member was there from the start."""
     avatar_url: str | None = None
-    application_data: dict[str, str] = {}
+    application_data: dict[str, str]
     call_state: SessionMemberCallState
     role: SessionMemberRoles
     call_sid: str | None = None
-    muted: bool = False
+    muted: bool
 
 
 class EntityInfo(Model):
-    """What every stored object carries. Dates are UTC, ISO 8601 with milliseconds and Z; users are user ids."""
+    """What every stored object carries. Dates are UTC, ISO 8601 with milliseconds and Z."""
 
     id: str
+    """32 hex digits."""
     date_created: str
     date_last_modified: str
     created_by: str
+    """The id of the user who created it."""
     last_modified_by: str
+    """The id of the user who changed it last."""
 
 
 class SessionInfo(EntityInfo):
-    """A session as it is stored and as the API replies it."""
+    """A session as it is stored and replied. What has no value is left out; lists are always there."""
 
     dial_state: SessionDialState
+    """Active once the session's flow is to start."""
     call_state: SessionCallState
     queue_state: SessionQueueStates
     account_id: str
+    """The account of the user who created the session."""
     account_name: str | None = None
     customer_id: str | None = None
-    customer_breadcrumb: list[CustomerBreadcrumb] = []
+    """The customer that the session is about."""
+    customer_breadcrumb: list[CustomerBreadcrumb]
+    """The customers above it, root first, and the customer itself, last."""
     customer_name: str | None = None
     endpoint_id: str | None = None
+    """The endpoint of the user who created the session."""
     endpoint_name: str | None = None
     date_completed: str | None = None
+    """When the session ended, if it has."""
     destination: str | None = None
+    """What was dialled, as it was entered."""
     to_address: str | None = None
     from_address: str | None = None
     from_name: str | None = None
     answered_by_name: str | None = None
     queue_member_id: str | None = None
+    """The member of the queue to whom the call was given."""
     channel: FlowChannels | None = None
     ended: bool
+    """Whether `callState` is Disconnected."""
     outcome: str | None = None
     call_sid: str | None = None
+    """The telephony provider's id of the call."""
     console_data: str | None = None
     hold_queue_name: str | None = None
     held_by_user_id: str | None = None
+    """Who put the call on hold."""
     hold_reason: SessionHoldReasons
     conference_sid: str | None = None
+    """The telephony provider's id of the conference."""
     display_name: str | None = None
     log: list[SessionLogInfo]
+    """What happened to the session, oldest first."""
     members: list[SessionMemberInfo]
+    """Who takes part; the creator first."""
     callback_number: str | None = None
     answered_by_id: str | None = None
+    """The endpoint that answered."""
     direction: SessionDirections
     from_phone_number: str | None = None
+    """The caller ID that was dialled out with."""
     most_recent_participant_call_sid: str | None = None
     was_missed: bool
     ring_queue_id: str | None = None
+    """The queue that the call rings in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,18 @@
 
 from datetime import datetime
 
-from sessions.errors import FieldError
-from sessions.models import (
-    Caller,
+from sessions.enums import (
     FlowChannels,
-    NewSession,
     SessionCallState,
     SessionDialState,
     SessionDirections,
     SessionHoldReasons,
-    SessionInfo,
-    SessionLogInfo,
     SessionMemberCallState,
-    SessionMemberInfo,
     SessionMemberRoles,
     SessionQueueStates,
 )
+from sessions.errors import FieldError
+from sessions.models import Caller, NewSession, SessionInfo, SessionLogInfo, SessionMemberInfo
 
 MEMBERS_MAX = 50
 
@@ -54,8 +50,10 @@ def create_session(request: NewSession, caller: Caller, session_id: str, now: da
         endpoint_id=caller.endpoint_id,
         display_name=name,
         is_original_member=True,
+        application_data={},
         call_state=SessionMemberCallState.NONE if ended else SessionMemberCallState.CONNECTED,
         role=SessionMemberRoles.CALLER if direction is SessionDirections.OUTGOING else SessionMemberRoles.AGENT,
+        muted=False,
     )
     return SessionInfo(
         id=session_id,
@@ -84,6 +82,7 @@ def create_session(request: NewSession, caller: Caller, session_id: str, now: da
         destination=request.destination,
         display_name=request.display_name,
         customer_id=request.customer_id,
+        customer_breadcrumb=[],
         log=log,
         members=[creator],
     )

@@ -5,17 +5,17 @@ from enum import StrEnum
 import pytest
 from pydantic import BaseModel
 
-from sessions import models
+from sessions import enums, models
 
 ENUMS = {
-    models.FlowChannels: ["Voice", "Chat", "Fax"],
-    models.SessionDirections: ["Incoming", "Outgoing"],
-    models.SessionCallState: ["Disconnected", "Ringing", "Connected", "Hold", "Passive"],
-    models.SessionDialState: ["None", "Active"],
-    models.SessionQueueStates: ["None", "Queued", "Ringing", "Connected", "Hold", "Disconnected"],
-    models.SessionHoldReasons: ["None", "Transferring"],
-    models.SessionMemberCallState: ["None", "Ringing", "Connected", "Hold"],
-    models.SessionMemberRoles: ["None", "Caller", "Agent", "Transfer"],
+    enums.FlowChannels: ["Voice", "Chat", "Fax"],
+    enums.SessionDirections: ["Incoming", "Outgoing"],
+    enums.SessionCallState: ["Disconnected", "Ringing", "Connected", "Hold", "Passive"],
+    enums.SessionDialState: ["None", "Active"],
+    enums.SessionQueueStates: ["None", "Queued", "Ringing", "Connected", "Hold", "Disconnected"],
+    enums.SessionHoldReasons: ["None", "Transferring"],
+    enums.SessionMemberCallState: ["None", "Ringing", "Connected", "Hold"],
+    enums.SessionMemberRoles: ["None", "Caller", "Agent", "Transfer"],
 }
 
 FIELDS: dict[type[BaseModel], str] = {

@@ -6,15 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from sessions import rules
-from sessions.models import (
-    Caller,
-    FlowChannels,
-    NewSession,
-    SessionCallState,
-    SessionDirections,
-    SessionInfo,
-    SessionMemberInfo,
-)
+from sessions.enums import FlowChannels, SessionCallState, SessionDirections
+from sessions.models import Caller, NewSession, SessionInfo, SessionMemberInfo
 
 ADA = Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
 NOW = datetime(2026, 11, 22, 8, 0, 0, 123456, tzinfo=UTC)

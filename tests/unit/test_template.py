@@ -76,19 +76,45 @@ def test_every_route_demands_a_token(resources: dict[str, Resource]) -> None:
 
 
 def test_every_route_may_call_its_function_on_the_alias_and_nothing_else_may(resources: dict[str, Resource]) -> None:
-    permissions = [
+    permissions = {
         (each["FunctionName"]["Ref"], each["SourceArn"]["Fn::Sub"].partition("${Api}")[2])
         for each in of_type(resources, "AWS::Lambda::Permission").values()
         if each["Principal"] == "apigateway.amazonaws.com"
-    ]
-    expected = []
+    }
+    needed = set()
     for route in of_type(resources, "AWS::ApiGatewayV2::Route").values():
         integration = route["Target"]["Fn::Sub"].removeprefix("integrations/${").removesuffix("}")
         uri = resources[integration]["Properties"]["IntegrationUri"]["Fn::Join"]
         function, _, attribute = uri[1][0]["Fn::GetAtt"].partition(".")
         assert (uri[0], attribute, uri[1][1]) == (":", "Arn", "live")
-        expected.append((f"{function}.Alias", "/*/" + route["RouteKey"].replace(" /", "/")))
-    assert sorted(permissions) == sorted(expected)
+        needed.add((f"{function}.Alias", "/*/" + route["RouteKey"].partition(" ")[0] + "/*"))
+    assert permissions == needed
+
+
+def test_the_routes_are_those_that_clients_call(resources: dict[str, Resource]) -> None:
+    routes = [route["RouteKey"] for route in of_type(resources, "AWS::ApiGatewayV2::Route").values()]
+    assert routes == [
+        "POST /sessions",
+        "POST /sessions.json",
+        "POST /api/NewSession",
+        "POST /api/NewSession.json",
+        "POST /json/reply/NewSession",
+    ]
+
+
+def test_web_pages_of_named_origins_may_send_credentials(template: dict[str, Any]) -> None:
+    condition, cors, otherwise = template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["Fn::If"]
+    assert (condition, otherwise) == ("HasCors", {"Ref": "AWS::NoValue"})
+    assert cors["AllowOrigins"] == {"Ref": "CorsOrigins"}
+    assert cors["AllowCredentials"] is True
+    assert {"authorization", "content-type", "idempotency-key"} <= set(cors["AllowHeaders"])
+    assert set(cors["ExposeHeaders"]) == {"idempotent-replayed", "retry-after"}
+    assert "*" not in str(cors)
+    pattern = template["Parameters"]["CorsOrigins"]["AllowedPattern"]
+    for origin in ("", "https://app.example.com", "http://localhost:5173"):
+        assert re.match(pattern, origin)
+    for origin in ("*", "https://*.example.com", "app.example.com", "https://app.example.com/"):
+        assert not re.match(pattern, origin)
 
 
 def test_cognito_may_call_its_trigger_for_this_pool_only(resources: dict[str, Resource]) -> None:

@@ -1,0 +1,72 @@
+"""docs/openapi.json: up to date, valid, and true."""
+
+import json
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+import openapi
+from sessions.errors import ERRORS
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return openapi.make_document()
+
+
+def test_the_committed_document_is_up_to_date(document: dict[str, Any]) -> None:
+    committed = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    assert committed == document, "run make openapi"
+
+
+def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_it_has_every_route_of_the_template_and_no_other(document: dict[str, Any], template: dict[str, Any]) -> None:
+    routes = {
+        resource["Properties"]["RouteKey"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::ApiGatewayV2::Route"
+    }
+    documented = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+    assert documented == routes
+
+
+def test_every_operation_demands_a_token_and_has_an_id_of_its_own(document: dict[str, Any]) -> None:
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    assert document["security"] == [{"token": []}]
+    assert all("security" not in operation for operation in operations)
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+
+
+def test_every_error_is_there_with_an_example(document: dict[str, Any]) -> None:
+    for code, kind in ERRORS.items():
+        response = document["components"]["responses"][str(kind.status)]
+        example = response["content"]["application/json"]["examples"][code]["value"]["responseStatus"]
+        assert example["errorCode"] == code
+        assert f"{code}: {kind.when}" in response["description"]
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    checked = 0
+    contents = [response["content"] for response in document["components"]["responses"].values()]
+    contents += [item["post"]["requestBody"]["content"] for item in document["paths"].values()]
+    for content in contents:
+        media = content["application/json"]
+        validator = Draft202012Validator(media["schema"] | {"components": document["components"]})
+        for example in media["examples"].values():
+            validator.validate(example["value"])
+            checked += 1
+    assert checked > len(ERRORS)
+
+
+def test_every_field_of_the_request_is_described_and_may_be_null(document: dict[str, Any]) -> None:
+    schema = document["components"]["schemas"]["NewSession"]
+    validator = Draft202012Validator(schema | {"components": document["components"]})
+    for name, field in schema["properties"].items():
+        assert field["description"]
+        validator.validate({name: None})

@@ -1,0 +1,239 @@
+"""Writes docs/openapi.json (OpenAPI 3.1) from the models and the error table; `make openapi` runs it.
+
+What a person must know and the code cannot say stands here; every schema and example comes from the code itself.
+"""
+
+import ast
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from sessions import api, models, rules
+from sessions.errors import ERRORS, ServiceError
+
+ROUTES = {
+    "/sessions": "createSession",
+    "/sessions.json": "createSessionJson",
+    "/api/NewSession": "newSession",
+    "/api/NewSession.json": "newSessionJson",
+    "/json/reply/NewSession": "newSessionReply",
+}
+ADA = models.Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
+SESSION_ID, REQUEST_ID = "7c9f8a4be2a04c2f8c51d0d1f6a3e9b7", "JKJaXmPLvHcESHA="
+NOW = datetime(2026, 11, 22, 8, 22, 44, 881000, tzinfo=UTC)
+REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "empty": ("Every field is optional", {}),
+    "voice": (
+        "A call that was dialled",
+        {"channel": "Voice", "toAddress": "+15557654321", "destination": "5557654321"},
+    ),
+    "started": ("A fax whose flow starts", {"channel": "Fax", "displayName": "Order 1042", "startSession": True}),
+}
+INVALID = {"channel": "Telex", "displayName": "x" * 257, "memberEmailAddresses": ["bob@example.com", "carol"]}
+
+
+def describe_fields() -> dict[tuple[str, str], str]:
+    """The sentence below each field of the models, by class and field name."""
+    tree = ast.parse(Path(models.__file__).read_text())
+    return {
+        (cls.name, field.target.id): below.value.value
+        for cls in tree.body
+        if isinstance(cls, ast.ClassDef)
+        for field, below in zip(cls.body, cls.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+    }
+
+
+def make_schemas() -> dict[str, Any]:
+    """The JSON Schemas of the request, the reply and what they hold. A request's null is an absent field."""
+    _, document = models_json_schema(
+        [(models.NewSession, "validation"), (models.SessionInfo, "serialization")],
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas: dict[str, Any] = document["$defs"]
+    descriptions = describe_fields()
+    for name, schema in schemas.items():
+        del schema["title"]
+        model = getattr(models, name)
+        for field_name, field in getattr(model, "model_fields", {}).items():
+            field_schema = schema["properties"][field.alias]
+            field_schema.pop("title", None)
+            if field_schema.get("default", "") is None:
+                del field_schema["default"]
+                if model is not models.NewSession:
+                    field_schema.update(field_schema.pop("anyOf")[0])  # replies have no nulls: such a field is left out
+            elif model is models.NewSession:
+                field_schema["type"] = [field_schema["type"], "null"]  # api.bind drops nulls before the model sees them
+            for owner in model.__mro__:
+                if (owner.__name__, field_name) in descriptions:
+                    field_schema["description"] = descriptions[owner.__name__, field_name]
+    return schemas
+
+
+def reply_to(request: dict[str, Any]) -> dict[str, Any]:
+    """What the API replies to ada's request, at a fixed time and with a fixed id."""
+    bound, errors = api.bind(request)
+    if errors:
+        response = api.respond_error(ServiceError("ValidationException", errors=errors), REQUEST_ID)
+    else:
+        session = rules.create_session(bound, ADA, SESSION_ID, NOW)
+        response = api.respond(200, session.model_dump_json(exclude_none=True))
+    content: dict[str, Any] = json.loads(response["body"])
+    return content
+
+
+def make_responses() -> dict[str, Any]:
+    """The responses of a create, by status: success, and every error of the table."""
+    examples = {name: {"summary": summary, "value": reply_to(body)} for name, (summary, body) in REQUESTS.items()}
+    success = {
+        "description": "The session that was created",
+        "headers": {
+            name: {"$ref": f"#/components/headers/{name}"} for name in ("Cache-Control", "X-Content-Type-Options")
+        },
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/SessionInfo"}, "examples": examples},
+            "application/javascript": {
+                "schema": {"type": "string", "description": "With `callback`: a call of it with the same JSON"}
+            },
+        },
+    }
+    responses: dict[str, Any] = {"200": success}
+    for code, kind in ERRORS.items():
+        example = reply_to(INVALID) if code == "ValidationException" else None
+        response = api.respond_error(ServiceError(code), REQUEST_ID)
+        same_status = responses.setdefault(
+            str(kind.status),
+            {
+                "description": "",
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}, "examples": {}},
+                    "application/javascript": {"schema": {"type": "string"}},
+                },
+            },
+        )
+        same_status["description"] = f"{same_status['description']}\n\n{code}: {kind.when}".strip()
+        same_status["content"]["application/json"]["examples"][code] = {
+            "value": example or json.loads(response["body"])
+        }
+        if "Retry-After" in response["headers"]:
+            same_status["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+    gateway = {"schema": {"$ref": "#/components/schemas/GatewayError"}, "examples": {}}
+    unauthorized = responses["401"]["content"]["application/json"]
+    unauthorized["schema"] = {"anyOf": [unauthorized["schema"], gateway["schema"]]}
+    unauthorized["examples"]["gateway"] = {"value": {"message": "Unauthorized"}}
+    return responses
+
+
+def make_error_schemas() -> dict[str, Any]:
+    """The schemas of errors: ours, and the gateway's own."""
+    text = {"type": "string"}
+    field_error = {
+        "type": "object",
+        "required": ["errorCode", "fieldName", "message"],
+        "properties": {"errorCode": text, "fieldName": text, "message": text},
+    }
+    status = {
+        "type": "object",
+        "required": ["errorCode", "message", "errors", "meta"],
+        "properties": {
+            "errorCode": {"type": "string", "enum": list(ERRORS)},
+            "message": text,
+            "errors": {"type": "array", "items": field_error},
+            "meta": {"type": "object", "required": ["requestId"], "properties": {"requestId": text}},
+        },
+    }
+    return {
+        "ErrorResponse": {"type": "object", "required": ["responseStatus"], "properties": {"responseStatus": status}},
+        "GatewayError": {
+            "type": "object",
+            "description": "What the gateway answers by itself: a missing or bad token, an unknown route.",
+            "required": ["message"],
+            "properties": {"message": text},
+        },
+    }
+
+
+def make_document() -> dict[str, Any]:
+    """The whole document. Equal code makes an equal document."""
+    operation = {
+        "tags": ["sessions"],
+        "summary": "Create a session",
+        "description": (
+            "Starts a voice, chat or fax session for the caller, whom the token names. Keys and enum values match in "
+            "any casing, null means absent, unknown keys are ignored, and an empty body is `{}`. JSON is read whatever "
+            "the Content-Type says."
+        ),
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in ("format", "callback")],
+        "requestBody": {
+            "required": False,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/NewSession"},
+                    "examples": {name: {"summary": text, "value": body} for name, (text, body) in REQUESTS.items()},
+                }
+            },
+        },
+        "responses": {status: {"$ref": f"#/components/responses/{status}"} for status in make_responses()},
+    }
+    same = "The same operation under a path that ServiceStack clients use by themselves. "
+    paths = {
+        path: {
+            "post": operation
+            | {"operationId": operation_id}
+            | ({} if path == "/sessions" else {"description": same + str(operation["description"])})
+        }
+        for path, operation_id in ROUTES.items()
+    }
+    text = {"type": "string"}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sessions",
+            "version": "0.1.0",
+            "description": "Starts voice, chat and fax sessions of a contact centre.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "tags": [{"name": "sessions", "description": "Voice, chat and fax sessions"}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "An access or ID token of the user pool, or of the stack's own issuer",
+                }
+            },
+            "parameters": {
+                "format": {
+                    "name": "format",
+                    "in": "query",
+                    "description": "`json` asks for JSON whatever Accept says; anything else is refused with 406.",
+                    "schema": {"type": "string", "enum": ["json"]},
+                },
+                "callback": {
+                    "name": "callback",
+                    "in": "query",
+                    "description": "Wraps the reply, success or error, in a call of this function (JSONP).",
+                    "schema": {"type": "string", "pattern": f"^{api.CALLBACK.pattern}$", "maxLength": 128},
+                },
+            },
+            "headers": {
+                "Cache-Control": {"description": "`no-store`", "schema": text},
+                "X-Content-Type-Options": {"description": "`nosniff`", "schema": text},
+                "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
+            },
+            "responses": make_responses(),
+            "schemas": make_schemas() | make_error_schemas(),
+        },
+    }
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(json.dumps(make_document(), indent=2, ensure_ascii=False) + "\n")
