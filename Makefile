@@ -24,7 +24,7 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help start url token logs stop build build-local test lint deploy clean
+.PHONY: help start url token logs stop build build-local openapi test lint deploy clean
 
 help: ## list the commands (the default)
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -49,6 +49,9 @@ stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack, and leave
 build: .aws-sam/build/template.yaml ## build what AWS gets: arm64
 
 build-local: .aws-sam/local/template.yaml ## build what the local stack gets: the architecture of this machine
+
+openapi: $(APP_TOOLS) ## write docs/openapi.json from the models and the error table
+	PYTHONPATH=functions $(PYTHON) tools/openapi.py docs/openapi.json
 
 lint: $(APP_TOOLS) $(SAM_TOOLS) ## check format, lint rules, types and template
 	.venv/bin/ruff format --check --quiet . || { echo 'Some files are not formatted: run .venv/bin/ruff format.' >&2; exit 1; }
