@@ -21,19 +21,22 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import boto3
+import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parent.parent
 SAM = ROOT / "tools/sam/.venv/bin/sam"
 EMULATOR = [ROOT / "tools/emulator/.venv/bin/python", ROOT / "tools/emulator/launch.py"]
 BUILT = ROOT / ".aws-sam/local/template.yaml"
+SETTINGS = ROOT / "samconfig.toml"
 DIRECTORY = ROOT / "events/import-directory.json"
 STACK_NAME = "sessions"  # this and the region are those of samconfig.toml
 REGION = "us-east-1"
@@ -71,6 +74,7 @@ def start(state: Path, port: int) -> None:
         use_emulator(port)
         with step("Deploying the stack to it"):
             deploy(state, port)
+            apply_cors()
         with step("Adding the demo users"):
             add_demo_users()
     except BaseException:
@@ -167,10 +171,12 @@ def use_emulator(port: int) -> None:
 
 def deploy(state: Path, port: int) -> None:
     """Creates the stack from the local build, or updates it."""
+    # Parameters on the command line replace those of samconfig.toml, which are therefore among them.
+    parameters: list[str] = tomllib.loads(SETTINGS.read_text())["local"]["deploy"]["parameters"]["parameter_overrides"]
     architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-    parameters = ["Stage=local", f"Architecture={architecture}", f"EndpointUrl=http://127.0.0.1:{port}"]
+    parameters += [f"Architecture={architecture}", f"EndpointUrl=http://127.0.0.1:{port}"]
     # Named, as sam looks for the configuration beside the template.
-    configuration = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
+    configuration = ["--config-file", str(SETTINGS), "--config-env", "local"]
     log = state / "deploy.log"
     with log.open("w") as output:
         done = subprocess.run(
@@ -186,6 +192,18 @@ def deploy(state: Path, port: int) -> None:
         )
     if done.returncode:
         raise SystemExit(f"The deploy to the local AWS failed (all it said is in {log}): {last_line(log)}")
+
+
+def apply_cors() -> None:
+    """Gives the API the CORS of the template with the origins as deployed: the emulator's CloudFormation loses it."""
+    deployed = {each["ParameterKey"]: each["ParameterValue"] for each in describe_stack()["Parameters"]}
+    api = yaml.safe_load(BUILT.read_text())["Resources"]["Api"]["Properties"]
+    _, cors, _ = api["CorsConfiguration"]["Fn::If"]
+    gateway = boto3.client("apigatewayv2")
+    if origins := deployed[cors["AllowOrigins"]["Ref"]]:
+        gateway.update_api(ApiId=outputs()["ApiId"], CorsConfiguration=cors | {"AllowOrigins": origins.split(",")})
+    else:
+        gateway.delete_cors_configuration(ApiId=outputs()["ApiId"])
 
 
 def add_demo_users() -> None:
@@ -248,8 +266,13 @@ def access_token(email: str) -> str:
 
 def outputs() -> dict[str, str]:
     """The outputs of the deployed template, by name."""
-    stacks = boto3.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+    return {output["OutputKey"]: output["OutputValue"] for output in describe_stack()["Outputs"]}
+
+
+def describe_stack() -> dict[str, Any]:
+    """The deployed stack, as CloudFormation describes it."""
+    stack: dict[str, Any] = boto3.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    return stack
 
 
 def print_logs() -> None:
