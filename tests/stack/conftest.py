@@ -75,12 +75,28 @@ class Stack:
     def table(self, output: str) -> Table:
         return boto3.resource("dynamodb", endpoint_url=self.endpoint).Table(self.outputs()[output])
 
+    @property
+    def base_url(self) -> str:
+        """What clients are given."""
+        return self.url.removesuffix("/sessions")
+
+    def send(
+        self, method: str, path: str, body: str = "", token: str | None = None, headers: dict[str, str] | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """Sends a request, with a token if there is one."""
+        authorization = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        return urllib3.request(
+            method,
+            self.base_url + path,
+            body=body,
+            headers={"Content-Type": "application/json"} | authorization | (headers or {}),
+            timeout=30,
+            retries=False,
+        )
+
     def post(self, body: object, token: str | None = None) -> urllib3.BaseHTTPResponse:
-        """Creates a session, or is refused."""
-        headers = {"Content-Type": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        return urllib3.request("POST", self.url, body=json.dumps(body), headers=headers, timeout=30, retries=False)
+        """Creates a session at /sessions, or is refused."""
+        return self.send("POST", "/sessions", json.dumps(body), token)
 
 
 @pytest.fixture(scope="session")

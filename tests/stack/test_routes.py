@@ -1,0 +1,112 @@
+"""What the gateway adds to the function, which is routes, CORS and answers of its own; and negotiation over HTTP."""
+
+import json
+from typing import Any
+
+import pytest
+from stack.conftest import Stack
+
+ROUTES = ["/sessions", "/sessions.json", "/api/NewSession", "/api/NewSession.json", "/json/reply/NewSession"]
+DEV_SERVER = "http://localhost:5173"
+
+
+def items(header: str) -> set[str]:
+    return {item.strip().lower() for item in header.split(",")}
+
+
+def preflight(stack: Stack, path: str, origin: str) -> Any:  # noqa: ANN401
+    """The headers of the answer to what a browser asks before it posts."""
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
+    }
+    return stack.send("OPTIONS", path, headers=asked).headers
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_route_creates_a_session(stack: Stack, token: str, path: str) -> None:
+    reply = stack.send("POST", path, '{"channel": "Fax"}', token)
+    assert reply.status == 200
+    assert (reply.json()["channel"], reply.json()["createdBy"]) == ("Fax", "ada")
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_no_route_lets_a_request_without_a_token_in(stack: Stack, path: str) -> None:
+    reply = stack.send("POST", path)
+    assert reply.status == 401
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.json() == {"message": "Unauthorized"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/"), ("POST", "/session"), ("POST", "/sessions/"), ("POST", "/api/newsession"), ("GET", "/sessions")],
+)
+def test_the_gateway_itself_answers_for_what_is_no_route(stack: Stack, token: str, method: str, path: str) -> None:
+    reply = stack.send(method, path, token=token)
+    assert reply.status == 404
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.json() == {"message": "Not Found"}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_page_of_a_dev_server_may_post_with_credentials(stack: Stack, path: str) -> None:
+    headers = preflight(stack, path, DEV_SERVER)
+    assert headers["Access-Control-Allow-Origin"] == DEV_SERVER
+    assert headers["Access-Control-Allow-Credentials"] == "true"
+    assert items(headers["Access-Control-Allow-Methods"]) == {"post"}
+    assert items(headers["Access-Control-Allow-Headers"]) >= {"authorization", "content-type", "idempotency-key"}
+
+
+@pytest.mark.parametrize("origin", ["https://example.com", "http://localhost:5174", "https://localhost:5173", "null"])
+def test_a_page_of_any_other_origin_may_not(stack: Stack, origin: str) -> None:
+    assert "Access-Control-Allow-Origin" not in preflight(stack, "/sessions", origin)
+
+
+def test_a_page_can_read_the_reply_and_the_headers_that_clients_need(stack: Stack, token: str) -> None:
+    reply = stack.send("POST", "/sessions", "{}", token, {"Origin": DEV_SERVER})
+    assert reply.status == 200
+    assert reply.headers["Access-Control-Allow-Origin"] == DEV_SERVER
+    assert reply.headers["Access-Control-Allow-Credentials"] == "true"
+    assert items(reply.headers["Access-Control-Expose-Headers"]) == {"idempotent-replayed", "retry-after"}
+
+
+def test_the_api_has_the_cors_of_the_template(stack: Stack, template: dict[str, Any]) -> None:
+    _, declared, _ = template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["Fn::If"]
+    deployed = stack.client("apigatewayv2").get_api(ApiId=stack.outputs()["ApiId"])["CorsConfiguration"]
+    assert DEV_SERVER in deployed["AllowOrigins"]
+    assert deployed | {"AllowOrigins": declared["AllowOrigins"]} == declared
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "key"), [('{"displayName": "</script>☎"}', 200, "id"), ("[]", 400, "responseStatus")]
+)
+def test_a_callback_wraps_success_and_error(stack: Stack, token: str, body: str, status: int, key: str) -> None:
+    reply = stack.send("POST", "/sessions?callback=app.show", body, token)
+    assert reply.status == status
+    assert reply.headers["Content-Type"] == "application/javascript"
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert reply.data.isascii()
+    assert b"<" not in reply.data
+    call, content = reply.data.decode().removesuffix(")").split("(", 1)
+    assert call == "app.show"
+    assert key in json.loads(content)
+
+
+def test_a_client_that_excludes_json_is_refused(stack: Stack, token: str) -> None:
+    reply = stack.send("POST", "/sessions", "{}", token, {"Accept": "text/html"})
+    assert reply.status == 406
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.json()["responseStatus"]["errorCode"] == "NotAcceptable"
+
+
+@pytest.mark.parametrize("path", ["/sessions?format=json", "/sessions.json", "/json/reply/NewSession"])
+def test_a_format_in_the_url_wins_over_the_header(stack: Stack, token: str, path: str) -> None:
+    reply = stack.send("POST", path, "{}", token, {"Accept": "text/html"})
+    assert reply.status == 200
+    assert reply.headers["Content-Type"] == "application/json"
+
+
+def test_a_format_that_is_not_json_is_refused(stack: Stack, token: str) -> None:
+    assert stack.send("POST", "/sessions?format=csv", "{}", token, {"Accept": "application/json"}).status == 406
