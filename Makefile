@@ -19,6 +19,8 @@ STACK = $(PYTHON) tools/local_stack.py --state $(STATE)
 APP_TOOLS = .venv/.synced
 SAM_TOOLS = tools/sam/.venv/.synced
 EMULATOR_TOOLS = tools/emulator/.venv/.synced
+# The TypeScript client, where there is Node; its tests say so when they are skipped.
+NODE_CLIENT = $(if $(and $(shell command -v node),$(shell command -v npm)),tests/clients/node_modules/.installed)
 SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
   $(shell find functions layers -name __pycache__ -prune -o -print 2>/dev/null)
 
@@ -59,7 +61,7 @@ lint: $(APP_TOOLS) $(SAM_TOOLS) ## check format, lint rules, types and template
 	.venv/bin/mypy functions tests tools
 	$(SAM) validate --lint
 
-test: lint build build-local $(EMULATOR_TOOLS) ## lint, then the unit, integration, stack and sam local tests
+test: lint build build-local $(EMULATOR_TOOLS) $(NODE_CLIENT) ## lint, then the unit, integration, stack and sam local tests
 	.venv/bin/pytest tests/unit tests/integration tests/artifact tests/stack tests/sam -rs --cov --cov-report=term
 
 deploy: CONFIG = dev
@@ -68,7 +70,7 @@ deploy: $(APP_TOOLS) $(SAM_TOOLS) ## build, and deploy to the account that AWS_P
 	$(SAM) deploy --config-env $(CONFIG)
 
 clean: stop ## stop the local stack, and remove all that these commands made
-	rm -rf .aws-sam .tools .venv tools/*/.venv .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .aws-sam .tools .venv tools/*/.venv tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .coverage
 
 # --- what the commands above need ---------------------------------------------------------------------------------
 
@@ -84,6 +86,10 @@ $(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
 
 tools/%/.venv/.synced: tools/%/pyproject.toml tools/%/uv.lock .python-version | $(UV)
 	tools/step 'Installing the locked packages of tools/$*' $(UV) sync --frozen --project tools/$*
+	touch $@
+
+tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/package-lock.json
+	tools/step 'Installing the TypeScript client' npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
 .aws-sam/build/template.yaml: $(SOURCES) $(APP_TOOLS) $(SAM_TOOLS)

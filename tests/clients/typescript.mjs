@@ -1,0 +1,87 @@
+// The unmodified @servicestack/client against a running stack; tests/stack/test_servicestack_clients.py runs it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ErrorResponse, JsonApiClient, JsonServiceClient } from '@servicestack/client'
+import { NewSession } from './dtos.mjs'
+
+const { BASE_URL, TOKEN } = process.env
+const EVERY_FIELD = JSON.parse(process.env.EVERY_FIELD)
+
+const CLIENTS = {
+    'JsonServiceClient': {
+        make: () => new JsonServiceClient(BASE_URL), path: '/api/NewSession', contentType: 'application/json',
+    },
+    'JsonServiceClient with an empty base path': {
+        make: () => new JsonServiceClient(BASE_URL).useBasePath(''),
+        path: '/json/reply/NewSession', contentType: 'application/json',
+    },
+    'JsonApiClient': {
+        make: () => JsonApiClient.create(BASE_URL), path: '/api/NewSession', contentType: 'text/plain;charset=UTF-8',
+    },
+}
+
+/** A client, and the requests that it sends. */
+function connect(make, token = TOKEN) {
+    const client = make(), sent = []
+    client.bearerToken = token
+    client.requestFilter = request => sent.push(new Request(request.url, request))
+    return { client, sent }
+}
+
+for (const [name, { make, path, contentType }] of Object.entries(CLIENTS)) {
+    test(`${name} creates a session on the path that is its default`, async () => {
+        const { client, sent } = connect(make)
+        const session = await client.post(new NewSession({ channel: 'Voice' }))
+        assert.equal(sent[0].url, BASE_URL + path)
+        assert.equal(sent[0].headers.get('Content-Type'), contentType)
+        assert.equal(session.channel, 'Voice')
+        assert.equal(session.fromAddress, 'ada@example.com')
+    })
+
+    test(`${name} creates a session at /sessions`, async () => {
+        const { client, sent } = connect(make)
+        const session = await client.postToUrl('/sessions', new NewSession({ channel: 'Fax' }))
+        assert.equal(sent[0].url, BASE_URL + '/sessions')
+        assert.equal(session.channel, 'Fax')
+    })
+
+    test(`${name} shows an invalid value as the error of its field`, async () => {
+        const { client } = connect(make)
+        const result = await client.api(new NewSession({ channel: 'Telex', fromName: 'n'.repeat(257) }))
+        assert.equal(result.errorCode, 'ValidationException')
+        assert.equal(result.fieldError('channel').errorCode, 'InvalidEnum')
+        assert.equal(result.fieldErrorMessage('channel'), "must be 'Voice', 'Chat' or 'Fax'")
+        assert.equal(result.fieldError('fromName').errorCode, 'TooLong')
+    })
+}
+
+test('every field arrives, and comes back as it was sent', async () => {
+    const session = await connect(CLIENTS.JsonServiceClient.make).client.post(new NewSession(EVERY_FIELD))
+    for (const name of Object.keys(EVERY_FIELD).filter(name => name in session))
+        assert.deepEqual(session[name], EVERY_FIELD[name], name)
+    assert.equal(session.dialState, 'Active')
+})
+
+test('null fields and lists are absent ones', async () => {
+    const nulls = Object.fromEntries(Object.keys(EVERY_FIELD).map(name => [name, null]))
+    const { client, sent } = connect(CLIENTS.JsonServiceClient.make)
+    const session = await client.post(new NewSession(nulls))
+    assert.deepEqual(await sent[0].json(), nulls)
+    assert.equal(session.direction, 'Outgoing')
+    assert.equal(session.dialState, 'None')
+})
+
+test('an error that is thrown is a responseStatus', async () => {
+    const { client } = connect(CLIENTS.JsonServiceClient.make)
+    const error = await client.post(new NewSession({ channel: 'Telex' })).catch(error => error)
+    assert.equal(error.responseStatus.errorCode, 'ValidationException')
+    assert.deepEqual(error.responseStatus.errors.map(each => each.fieldName), ['channel'])
+})
+
+test('a wrong token is a 401', async () => {
+    const { client } = connect(CLIENTS.JsonServiceClient.make, 'wrong')
+    const error = await client.post(new NewSession()).catch(error => error)
+    assert.ok(error instanceof ErrorResponse)
+    assert.equal(error.responseStatus.errorCode, '401')
+})
