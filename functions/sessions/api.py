@@ -1,15 +1,21 @@
 """HTTP: from an API Gateway event (payload 2.0) to a caller and a request, and from an outcome to a response."""
 
 import re
+import time
 from base64 import b64decode
+from collections.abc import Callable
 from typing import Any
 
 import mimeparse
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from sessions.errors import ERRORS, FieldError, ServiceError
-from sessions.models import FORMATS, Caller, NewSession
+from sessions.models import FORMATS, Caller, NewSession, SessionInfo
+
+logger = Logger()
 
 BODY_MAX = 64 * 1024  # bytes, after base64
 ACCOUNT_MAX = 128
@@ -31,6 +37,40 @@ FIELD_ERRORS = {
 }
 
 
+def answer(
+    event: dict[str, Any],
+    context: LambdaContext,
+    operate: Callable[[dict[str, Any], LambdaContext, Caller], SessionInfo],
+) -> dict[str, Any]:
+    """The response to a request: the session that `operate` returns for its caller, or the error that it raises.
+
+    Logs one line: outcome, ids and milliseconds, never what the client sent; and the trace of what is not its fault.
+    """
+    started = time.perf_counter()
+    request_id = (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
+    seen = {"request_id": request_id}  # what the log line tells, as far as it is known
+    callback = None
+    try:
+        callback = read_callback(event)
+        check_acceptable(event)
+        caller = identify(event)
+        seen["account_id"] = caller.account_id
+        session = operate(event, context, caller)
+        seen["session_id"] = session.id
+        outcome, response = "OK", respond(200, session.model_dump_json(exclude_none=True), callback)
+    except ServiceError as error:
+        outcome, response = error.code, respond_error(error, request_id, callback)
+        if error.status >= 500:
+            logger.exception("the database failed", extra=seen)
+    except Exception:
+        outcome = "InternalServerError"
+        response = respond_error(ServiceError(outcome), request_id, callback)
+        logger.exception("a bug", extra=seen)
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    logger.info(outcome, extra=seen | {"status": response["statusCode"], "milliseconds": milliseconds})
+    return response
+
+
 def read_callback(event: dict[str, Any]) -> str | None:
     """The function to wrap the reply in (JSONP, `?callback=`), None for plain JSON.
 
@@ -47,15 +87,15 @@ def read_callback(event: dict[str, Any]) -> str | None:
 def check_acceptable(event: dict[str, Any]) -> None:
     """Raise ServiceError NotAcceptable unless the client takes JSON.
 
-    `?format=` decides; else the route, where `.json` or `/json/` says JSON; else the header Accept, with q-values and
+    `?format=` decides; else the path, where `.json` or `/json/` says JSON; else the header Accept, with q-values and
     the most specific range first (RFC 9110, 12.5.1). No Accept, or one that cannot be parsed, takes anything.
     """
     query = event.get("queryStringParameters") or {}
-    route = event.get("routeKey", "")
+    path = event.get("rawPath", "")
     accept = (event.get("headers") or {}).get("accept", "").lower()
     if query.get("format"):
         acceptable = query["format"].lower() == "json"
-    elif route.endswith(".json") or " /json/" in route or not accept.strip():
+    elif path.endswith(".json") or "/json/" in path or not accept.strip():
         acceptable = True
     else:
         offered = ["application/json", "application/javascript"] if "callback" in query else ["application/json"]

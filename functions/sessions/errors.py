@@ -32,6 +32,11 @@ ERRORS = {
         "The caller needs the role User and an account.",
         "The caller lacks the role `User`, or the token names no account or user.",
     ),
+    "NotFound": ErrorKind(
+        404,
+        "The account has no such session.",
+        "The account has no session with this id, whatever other accounts have.",
+    ),
     "NotAcceptable": ErrorKind(
         406,
         "Replies are JSON, which the client does not accept.",

@@ -6,7 +6,8 @@ and left out on the wire; lists and `applicationData` are always there: generate
 sentence below a field is its description in the OpenAPI document.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
@@ -55,6 +56,10 @@ def read_bool(value: object) -> object:
 Flag = Annotated[bool, Strict(), BeforeValidator(read_bool)]
 
 
+# So many addresses and the other five keys that a create may look up are the 100 that one BatchGetItem takes.
+REFERENCES_MAX = 95
+
+
 class Model(BaseModel):
     """camelCase on the wire. Unknown keys are ignored, as the contract's server ignored them."""
 
@@ -91,7 +96,7 @@ class NewSession(Model):
     """The caller ID to dial out with, one of the account's own, in E.164 form."""
     destination: Destination | None = None
     """What was dialled, as it was entered."""
-    member_email_addresses: Annotated[list[EmailAddress], Field(max_length=100)] = []
+    member_email_addresses: Annotated[list[EmailAddress], Field(max_length=REFERENCES_MAX)] = []
     """Users to add as members, by email address. A session has at most 50 members."""
     start_session: Flag = False
     """Whether to start the session's flow."""
@@ -204,3 +209,27 @@ class Caller:
     email: str | None
     endpoint_id: str | None
     endpoint_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user of the account, as a member of a session shows it."""
+
+    user_id: str
+    name: str
+    endpoint_id: str | None = None
+    avatar_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What a request refers to, as far as the caller's account has it. Addresses are in lower case."""
+
+    customer: tuple[CustomerBreadcrumb, ...] = ()
+    """From the root to the customer itself; empty if the account does not have it."""
+    has_parent: bool = False
+    has_caller_id: bool = False
+    correspondents: tuple[Person, ...] | None = None
+    """The user or the team's users of `withAddress`; None if the account does not have it."""
+    people: Mapping[str, Person] = field(default_factory=dict)
+    """By email address."""

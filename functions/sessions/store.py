@@ -1,18 +1,30 @@
-"""The sessions table. The only module of the bundle that talks to DynamoDB.
+"""The tables. The only module of the bundle that talks to DynamoDB.
 
-    pk                attributes
-    <account>#<id>    the session as the API replies it, and what the request said that a reply does not repeat
+    sessions          pk                  attributes
+                      <account>#<id>      the session as the API replies it, and what the request said besides
+
+    directory         pk                  sk                    attributes
+                      ACCOUNT#<account>   USER#<id>             userId, name, email, endpointId, avatarUrl
+                      ACCOUNT#<account>   EMAIL#<address>       the same; the address in lower case
+                      ACCOUNT#<account>   TEAM#<id>             name, members: a list of the same
+                      ACCOUNT#<account>   CUSTOMER#<id>         breadcrumb: a list of id and name, root first
+                      ACCOUNT#<account>   CALLER_ID#<number>
 
 An account's sessions spread over all partitions, because the id is random, and one is read by its key alone. Listing an
 account's sessions newest first needs an index on `accountId` and `dateCreated`, which each item has already.
 """
 
 import os
+import random
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 import boto3
-from boto3.dynamodb.types import TypeSerializer
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -23,16 +35,21 @@ from botocore.exceptions import (
 )
 
 from sessions.errors import ServiceError
-from sessions.models import NewSession, SessionInfo
+from sessions.models import CustomerBreadcrumb, NewSession, Person, References, SessionInfo
 
-TABLE = os.environ["SESSIONS_TABLE"]
+SESSIONS = os.environ["SESSIONS_TABLE"]
+DIRECTORY = os.environ.get("DIRECTORY_TABLE", "")  # for creates only
+SESSION_ID = re.compile(r"[0-9a-f]{32}")
+KEY_MAX = 1024  # bytes of a sort key
 
-# Three attempts of 3 s and at most 3 s of back-off in between end before the function's timeout of 15 s.
+# Three attempts of 3 s and at most 3 s of back-off in between: a call has failed after 12 s.
+CALL_MILLISECONDS = 12_000
 client = boto3.client(
     "dynamodb",
     config=Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}),
 )
 serialize = TypeSerializer().serialize
+deserialize = TypeDeserializer().deserialize
 
 # Whether an attempt of the current put may have been applied although no definite answer came.
 outcome_unknown: ContextVar[bool] = ContextVar("outcome_unknown")
@@ -52,9 +69,106 @@ def note_attempt(parsed_response: dict[str, Any] | None, exception: Exception | 
 client.meta.events.register("response-received.dynamodb.PutItem", note_attempt)
 
 
-def session_key(account_id: str, session_id: str) -> str:
+def session_key(account_id: str, session_id: str) -> dict[str, str]:
     """The key of a session. Unambiguous: an account's id holds no # and a session's id is 32 hex digits."""
-    return f"{account_id}#{session_id}"
+    return {"pk": f"{account_id}#{session_id}"}
+
+
+def write_item(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values as DynamoDB's wire types."""
+    return {name: serialize(value) for name, value in attributes.items()}
+
+
+def read_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """DynamoDB's wire types as plain values."""
+    return {name: deserialize(value) for name, value in item.items()}
+
+
+def get_session(account_id: str, session_id: str) -> SessionInfo:
+    """A session of the account, as it is now. Raises ServiceError: NotFound, or ServiceUnavailable."""
+    if not SESSION_ID.fullmatch(session_id):
+        raise ServiceError("NotFound")
+    key = write_item(session_key(account_id, session_id))
+    try:
+        response = client.get_item(TableName=SESSIONS, Key=key, ConsistentRead=True)
+    except (ClientError, BotoCoreError) as error:
+        raise ServiceError("ServiceUnavailable") from error
+    if "Item" not in response:
+        raise ServiceError("NotFound")
+    return SessionInfo.model_validate(read_item(response["Item"]))
+
+
+def find_references(request: NewSession, account_id: str, remaining: Callable[[], int]) -> References:
+    """What the request refers to, by one BatchGetItem; by no call at all if it refers to nothing.
+
+    `remaining` tells the milliseconds that the function has left. Raises ServiceError: ServiceUnavailable.
+    """
+    customer = f"CUSTOMER#{request.customer_id}"
+    caller_id = f"CALLER_ID#{request.from_phone_number}"
+    kind, _, name = (request.with_address or "").partition(":")
+    correspondent = f"{kind.upper()}#{name}"
+    addresses = {f"EMAIL#{address.lower()}": address.lower() for address in request.member_email_addresses}
+    named = addresses | {
+        customer: request.customer_id,
+        caller_id: request.from_phone_number,
+        correspondent: request.with_address,
+    }
+    keys = [{"pk": f"ACCOUNT#{account_id}", "sk": key} for key, value in named.items() if value and is_key(key)]
+    parent = request.parent_session_id or ""
+    wanted: dict[str, Any] = {}
+    if keys:
+        wanted[DIRECTORY] = {"Keys": [write_item(key) for key in keys]}
+    if SESSION_ID.fullmatch(parent):
+        key = session_key(account_id, parent)
+        wanted[SESSIONS] = {"Keys": [write_item(key)], "ProjectionExpression": "pk", "ConsistentRead": True}
+    found = batch_get(wanted, remaining)
+
+    entries = {entry["sk"]: entry for entry in found[DIRECTORY]}
+    chain = entries[customer]["breadcrumb"] if customer in entries else []
+    correspondents = None
+    if correspondent in entries:  # a team, which lists its people, or a user, who is one
+        entry = entries[correspondent]
+        correspondents = tuple(read_person(each) for each in entry.get("members", [entry]))
+    return References(
+        customer=tuple(CustomerBreadcrumb(**each) for each in chain),
+        has_parent=bool(found[SESSIONS]),
+        has_caller_id=caller_id in entries,
+        correspondents=correspondents,
+        people={address: read_person(entries[key]) for key, address in addresses.items() if key in entries},
+    )
+
+
+def read_person(entry: Mapping[str, Any]) -> Person:
+    """A user as the Directory's entries of users, addresses and teams have it."""
+    return Person(entry["userId"], entry["name"], entry.get("endpointId"), entry.get("avatarUrl"))
+
+
+def is_key(sort_key: str) -> bool:
+    """Whether DynamoDB takes this as a sort key: it refuses a whole batch for one that is too long."""
+    return len(sort_key.encode()) <= KEY_MAX
+
+
+def batch_get(wanted: Mapping[str, Any], remaining: Callable[[], int]) -> defaultdict[str, list[dict[str, Any]]]:
+    """The items with these keys, by table. What DynamoDB hands back unprocessed is asked for again.
+
+    But only while the time suffices for one more call of it and for the put. Raises ServiceError: ServiceUnavailable.
+    """
+    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    pause = 0.05  # seconds at most, doubled each time
+    while wanted:
+        try:
+            response = client.batch_get_item(RequestItems=wanted)
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceError("ServiceUnavailable") from error
+        for table, items in response["Responses"].items():
+            found[table] += [read_item(item) for item in items]
+        wanted = response["UnprocessedKeys"]
+        if wanted:
+            if remaining() < 2 * CALL_MILLISECONDS:
+                raise ServiceError("ServiceUnavailable")
+            time.sleep(random.uniform(0, pause))  # noqa: S311 (jitter, no secret)
+            pause *= 2
+    return found
 
 
 def put_session(session: SessionInfo, request: NewSession) -> None:
@@ -65,13 +179,13 @@ def put_session(session: SessionInfo, request: NewSession) -> None:
     attributes = (
         request.model_dump(mode="json", exclude_unset=True)
         | session.model_dump(mode="json", exclude_none=True)
-        | {"pk": session_key(session.account_id, session.id)}
+        | session_key(session.account_id, session.id)
     )
-    item = {name: serialize(value) for name, value in attributes.items()}
+    item = write_item(attributes)
     outcome_unknown.set(False)
     try:
         client.put_item(
-            TableName=TABLE,
+            TableName=SESSIONS,
             Item=item,
             ConditionExpression="attribute_not_exists(pk)",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",

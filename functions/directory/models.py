@@ -1,0 +1,128 @@
+"""The directory document: the accounts, who is in them, and what sessions may refer to."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+# The bounds of the API's own fields, so that whatever is imported can be referred to.
+PLAIN = r"^[^\x00-\x1f\x7f-\x9f]+$"
+Identifier = Annotated[str, StringConstraints(max_length=128, pattern=PLAIN)]
+AccountId = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f#]+$")]
+Name = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN)]
+EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{1,14}$")]
+Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[!-~]+$")]
+
+TEAM_MAX = 49  # with the creator, a session's 50 members
+DEPTH_MAX = 50
+
+type Path = tuple[str | int, ...]
+type Error = tuple[Path, str]
+
+
+class Model(BaseModel):
+    """camelCase in the document. An unknown key is an error: a typing mistake must not remove what it meant to keep."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class User(Model):
+    id: Identifier
+    name: Name
+    email: EmailAddress
+    endpoint_id: Identifier | None = None
+    endpoint_name: Name | None = None
+    avatar_url: Url | None = None
+
+
+class Team(Model):
+    id: Identifier
+    name: Name
+    user_ids: Annotated[list[Identifier], Field(max_length=TEAM_MAX)]
+
+
+class Customer(Model):
+    id: Identifier
+    name: Name
+    parent_id: Identifier | None = None
+
+
+class Account(Model):
+    id: AccountId
+    name: Name
+    users: list[User] = []
+    teams: list[Team] = []
+    customers: list[Customer] = []
+    caller_ids: list[PhoneNumber] = []
+
+
+class Directory(Model):
+    accounts: Annotated[list[Account], Field(min_length=1)]
+
+
+def find_errors(directory: Directory) -> list[Error]:
+    """What the parts of a document say against each other, each with its place. Empty when all is well."""
+    errors = list(find_repeated(("accounts",), "id", [account.id for account in directory.accounts]))
+    owners: dict[str, str] = {}
+    for index, account in enumerate(directory.accounts):
+        place = ("accounts", index)
+        for list_name, entries in (
+            ("users", account.users),
+            ("teams", account.teams),
+            ("customers", account.customers),
+        ):
+            errors += find_repeated((*place, list_name), "id", [entry.id for entry in entries])
+        errors += find_repeated((*place, "callerIds"), None, account.caller_ids)
+
+        for number, user in enumerate(account.users):
+            if user.email.lower() in owners:
+                path = (*place, "users", number, "email")
+                errors.append((path, f"is also the address of {owners[user.email.lower()]}"))
+            owners[user.email.lower()] = f"{user.id} of {account.id}"
+
+        users = {user.id for user in account.users}
+        for number, team in enumerate(account.teams):
+            members = enumerate(team.user_ids)
+            path = (*place, "teams", number, "userIds")
+            errors += [
+                ((*path, position), "is not a user of the account") for position, user in members if user not in users
+            ]
+            errors += find_repeated(path, None, team.user_ids)
+        errors += find_broken_chains((*place, "customers"), account.customers)
+    return errors
+
+
+def find_repeated(place: Path, key: str | None, values: list[str]) -> Iterator[Error]:
+    """An error for each value that stands in the list before."""
+    seen = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            yield (*place, index, *([key] if key else [])), "is given twice"
+        seen.add(value)
+
+
+def find_broken_chains(place: Path, customers: list[Customer]) -> Iterator[Error]:
+    """An error for each customer whose parent is not there, who is its own ancestor, or who is too far down."""
+    by_id = {customer.id: customer for customer in customers}
+    for index, customer in enumerate(customers):
+        path = (*place, index, "parentId")
+        if customer.parent_id and customer.parent_id not in by_id:
+            yield path, "is not a customer of the account"
+            continue
+        chain = make_chain(customer, by_id)
+        if customer.id in {ancestor.id for ancestor in chain[:-1]}:
+            yield path, "makes the customer its own ancestor"
+        elif len(chain) > DEPTH_MAX:
+            yield path, f"puts the customer more than {DEPTH_MAX} levels down"
+
+
+def make_chain(customer: Customer, by_id: dict[str, Customer]) -> list[Customer]:
+    """The customers from the root to this one; no more of them than show that there are too many."""
+    chain = [customer]
+    while (parent := by_id.get(chain[0].parent_id or "")) and len(chain) <= DEPTH_MAX:
+        chain.insert(0, parent)
+        if parent is customer:
+            break
+    return chain
