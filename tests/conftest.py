@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -26,6 +25,8 @@ for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
 import boto3  # noqa: E402
 from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: E402
 from mypy_boto3_dynamodb import DynamoDBClient  # noqa: E402
+
+from directory.import_directory import handler as import_directory  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 
@@ -70,6 +71,13 @@ def dynamodb(template: dict[str, Any]) -> Iterator[DynamoDBClient]:
         yield client
 
 
+@pytest.fixture
+def directory(dynamodb: DynamoDBClient) -> DynamoDBClient:
+    """The same with the demo directory in it, put there by its import, so that writer and readers cannot differ."""
+    assert "errors" not in import_directory(load_event("import-directory"), CONTEXT)
+    return dynamodb
+
+
 def load_event(name: str) -> dict[str, Any]:
     """An event of the folder events."""
     return cast("dict[str, Any]", json.loads((ROOT / "events" / f"{name}.json").read_text()))
@@ -84,5 +92,22 @@ def make_event(body: object = None, **claims: str | None) -> dict[str, Any]:
     return event
 
 
-# As much of a LambdaContext as the handlers use.
-CONTEXT = cast("LambdaContext", SimpleNamespace(aws_request_id="11111111-2222-3333-4444-555555555555"))
+def make_get(session_id: str, **claims: str | None) -> dict[str, Any]:
+    """A request of ada for a session. A claim that is None is left out."""
+    event = load_event("get-session")
+    event["rawPath"] = f"/sessions/{session_id}"
+    event["pathParameters"]["sessionId"] = session_id
+    event["requestContext"]["authorizer"] = make_event(**claims)["requestContext"]["authorizer"]
+    return event
+
+
+class Context:
+    """As much of a LambdaContext as the handlers use."""
+
+    aws_request_id = "11111111-2222-3333-4444-555555555555"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 28_000
+
+
+CONTEXT = cast("LambdaContext", Context())

@@ -81,7 +81,7 @@ def reply_to(request: dict[str, Any]) -> dict[str, Any]:
     if errors:
         response = api.respond_error(ServiceError("ValidationException", errors=errors), REQUEST_ID)
     else:
-        session = rules.create_session(bound, ADA, SESSION_ID, NOW)
+        session = rules.create_session(bound, ADA, models.References(), SESSION_ID, NOW)
         response = api.respond(200, session.model_dump_json(exclude_none=True))
     content: dict[str, Any] = json.loads(response["body"])
     return content

@@ -160,12 +160,12 @@ def find_owners(directory: Directory) -> dict[str, str]:
                 "ConsistentRead": True,
             }
         }
-        for pause in back_off():
+        pauses = back_off()
+        while wanted:
             response = client.batch_get_item(RequestItems=wanted)
             owners |= {item["pk"]["S"]: item["accountId"]["S"] for item in response["Responses"].get(TABLE, [])}
-            if not (wanted := dict(response["UnprocessedKeys"])):
-                break
-            time.sleep(pause)
+            if wanted := dict(response["UnprocessedKeys"]):
+                time.sleep(next(pauses))
     return owners
 
 
@@ -184,11 +184,11 @@ def write(requests: list[Any]) -> None:
     """Put and delete items, in batches; what DynamoDB hands back is sent again."""
     for batch in batched(requests, 25, strict=False):  # as many as BatchWriteItem takes
         wanted: dict[str, Any] = {TABLE: list(batch)}
-        for pause in back_off():
+        pauses = back_off()
+        while wanted:
             response = client.batch_write_item(RequestItems=wanted)
-            if not (wanted := dict(response["UnprocessedItems"])):
-                break
-            time.sleep(pause)
+            if wanted := dict(response["UnprocessedItems"]):
+                time.sleep(next(pauses))
 
 
 def delete_sign_ins(omitted: list[dict[str, str]], kept: set[str]) -> None:
@@ -230,7 +230,7 @@ def put_sign_ins(sign_ins: list[Item], owners: dict[str, str]) -> None:
 
 
 def back_off() -> Iterator[float]:
-    """Seconds to wait before each attempt to send what DynamoDB handed back, ever longer. Ends by raising."""
+    """Seconds to wait before sending again what DynamoDB handed back, ever longer. Ends by raising TimeoutError."""
     for attempt in range(10):
         yield random.uniform(0, 0.05 * 2**attempt)  # noqa: S311 (jitter, no secret)
     raise TimeoutError("DynamoDB keeps handing items back: run the import again")

@@ -46,9 +46,11 @@ def gather_people(request: NewSession, caller: Caller, found: References) -> lis
     """Who takes part, each once: the creator, then whom the chat is with, then the addresses in their order."""
     creator = Person(caller.user_id, caller.name or caller.email or caller.user_id, caller.endpoint_id)
     addressed = [found.people.get(address.lower()) for address in request.member_email_addresses]
-    people = [creator, *(found.correspondents or ()), *(person for person in addressed if person)]
-    # A dictionary keeps the first of each; reversed twice, so that the creator stays as the token has it.
-    return list({person.user_id: person for person in reversed(people)}.values())[::-1]
+    each_once: dict[str, Person] = {}
+    for person in [creator, *(found.correspondents or ()), *addressed]:
+        if person:
+            each_once.setdefault(person.user_id, person)
+    return list(each_once.values())
 
 
 def create_session(

@@ -1,17 +1,8 @@
-"""The tables. The only module of the bundle that talks to DynamoDB.
+"""The sessions table, and the directory as far as a create needs it. The only module that talks to DynamoDB.
 
-    sessions          pk                  attributes
-                      <account>#<id>      the session as the API replies it, and what the request said besides
-
-    directory         pk                  sk                    attributes
-                      ACCOUNT#<account>   USER#<id>             userId, name, email, endpointId, avatarUrl
-                      ACCOUNT#<account>   EMAIL#<address>       the same; the address in lower case
-                      ACCOUNT#<account>   TEAM#<id>             name, members: a list of the same
-                      ACCOUNT#<account>   CUSTOMER#<id>         breadcrumb: a list of id and name, root first
-                      ACCOUNT#<account>   CALLER_ID#<number>
-
-An account's sessions spread over all partitions, because the id is random, and one is read by its key alone. Listing an
-account's sessions newest first needs an index on `accountId` and `dateCreated`, which each item has already.
+The template has the layout of both tables above them. An account's sessions spread over all partitions, because the id
+in their key is random, and one is read by its key alone. Listing an account's sessions newest first needs an index on
+`accountId` and `dateCreated`, which each item has already.
 """
 
 import os

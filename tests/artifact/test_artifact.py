@@ -68,7 +68,13 @@ def test_the_layer_holds_the_wheels_of_the_lock_and_nothing_else(build: Path) ->
 
 
 def test_a_function_holds_our_own_modules_and_nothing_else(build: Path) -> None:
-    for function, bundle in (("CreateSessionFunction", "sessions"), ("AddClaimsFunction", "directory")):
+    functions = {
+        "CreateSessionFunction": "sessions",
+        "GetSessionFunction": "sessions",
+        "AddClaimsFunction": "directory",
+        "ImportDirectoryFunction": "directory",
+    }
+    for function, bundle in functions.items():
         built = {path.name for path in (build / function).rglob("*.py")}
         assert built == {path.name for path in (ROOT / "functions" / bundle).glob("*.py")}
         assert [path.name for path in (build / function).iterdir()] == [bundle]

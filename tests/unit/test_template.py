@@ -29,14 +29,22 @@ def statements(resources: dict[str, Resource], role: str) -> list[tuple[str | li
 
 def test_a_role_may_do_exactly_what_its_function_does(resources: dict[str, Resource]) -> None:
     logs = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    assert statements(resources, "CreateSessionRole") == [
-        ("dynamodb:PutItem", {"Fn::GetAtt": "SessionsTable.Arn"}),
-        (logs, {"Fn::GetAtt": "CreateSessionLogGroup.Arn"}),
-    ]
-    assert statements(resources, "AddClaimsRole") == [
-        ("dynamodb:GetItem", {"Fn::GetAtt": "DirectoryTable.Arn"}),
-        (logs, {"Fn::GetAtt": "AddClaimsLogGroup.Arn"}),
-    ]
+    sessions, directory = {"Fn::GetAtt": "SessionsTable.Arn"}, {"Fn::GetAtt": "DirectoryTable.Arn"}
+    allowed: dict[str, list[tuple[Any, Any]]] = {
+        "CreateSessionRole": [("dynamodb:PutItem", sessions), ("dynamodb:BatchGetItem", [directory, sessions])],
+        "GetSessionRole": [("dynamodb:GetItem", sessions)],
+        "ImportDirectoryRole": [
+            (
+                ["dynamodb:" + each for each in ("BatchGetItem", "BatchWriteItem", "DeleteItem", "PutItem", "Query")],
+                directory,
+            )
+        ],
+        "AddClaimsRole": [("dynamodb:GetItem", directory)],
+    }
+    assert set(allowed) == set(of_type(resources, "AWS::IAM::Role"))
+    for role, on_data in allowed.items():
+        log_group = {"Fn::GetAtt": role.replace("Role", "LogGroup.Arn")}
+        assert statements(resources, role) == [*on_data, (logs, log_group)]
     for role in of_type(resources, "AWS::IAM::Role").values():
         assert "ManagedPolicyArns" not in role
         assert len(role["Policies"]) == 1
@@ -99,6 +107,7 @@ def test_the_routes_are_those_that_clients_call(resources: dict[str, Resource]) 
         "POST /api/NewSession",
         "POST /api/NewSession.json",
         "POST /json/reply/NewSession",
+        "GET /sessions/{sessionId}",
     ]
 
 
@@ -187,7 +196,8 @@ def test_an_issuer_is_an_https_url_or_empty(template: dict[str, Any], value: str
 
 
 def test_the_gateway_waits_longer_than_the_function(resources: dict[str, Resource]) -> None:
-    function = resources["CreateSessionFunction"]["Properties"]["Timeout"]
-    integration = resources["CreateSessionIntegration"]["Properties"]["TimeoutInMillis"]
-    assert function * 1000 < integration <= 30_000
+    for name in ("CreateSession", "GetSession"):
+        function = resources[f"{name}Function"]["Properties"]["Timeout"]
+        integration = resources[f"{name}Integration"]["Properties"]["TimeoutInMillis"]
+        assert function * 1000 < integration <= 30_000
     assert resources["AddClaimsFunction"]["Properties"]["Timeout"] <= 5
