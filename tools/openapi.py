@@ -15,13 +15,14 @@ from pydantic.json_schema import models_json_schema
 from sessions import api, models, rules
 from sessions.errors import ERRORS, ServiceError
 
-ROUTES = {
+CREATE_PATHS = {
     "/sessions": "createSession",
     "/sessions.json": "createSessionJson",
     "/api/NewSession": "newSession",
     "/api/NewSession.json": "newSessionJson",
     "/json/reply/NewSession": "newSessionReply",
 }
+WRITE_ONLY = {"413", "504"}  # statuses that a read does not have
 ADA = models.Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
 SESSION_ID, REQUEST_ID = "7c9f8a4be2a04c2f8c51d0d1f6a3e9b7", "JKJaXmPLvHcESHA="
 NOW = datetime(2026, 11, 22, 8, 22, 44, 881000, tzinfo=UTC)
@@ -88,10 +89,10 @@ def reply_to(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_responses() -> dict[str, Any]:
-    """The responses of a create, by status: success, and every error of the table."""
+    """The responses by status: success, and every error of the table."""
     examples = {name: {"summary": summary, "value": reply_to(body)} for name, (summary, body) in REQUESTS.items()}
     success = {
-        "description": "The session that was created",
+        "description": "The session",
         "headers": {
             name: {"$ref": f"#/components/headers/{name}"} for name in ("Cache-Control", "X-Content-Type-Options")
         },
@@ -160,7 +161,9 @@ def make_error_schemas() -> dict[str, Any]:
 
 def make_document() -> dict[str, Any]:
     """The whole document. Equal code makes an equal document."""
-    operation = {
+    responses = make_responses()
+    parameters = [{"$ref": f"#/components/parameters/{name}"} for name in ("format", "callback")]
+    create = {
         "tags": ["sessions"],
         "summary": "Create a session",
         "description": (
@@ -168,7 +171,7 @@ def make_document() -> dict[str, Any]:
             "any casing, null means absent, unknown keys are ignored, and an empty body is `{}`. JSON is read whatever "
             "the Content-Type says."
         ),
-        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in ("format", "callback")],
+        "parameters": parameters,
         "requestBody": {
             "required": False,
             "content": {
@@ -178,17 +181,28 @@ def make_document() -> dict[str, Any]:
                 }
             },
         },
-        "responses": {status: {"$ref": f"#/components/responses/{status}"} for status in make_responses()},
+        "responses": {status: {"$ref": f"#/components/responses/{status}"} for status in responses if status != "404"},
+    }
+    get = {
+        "operationId": "getSession",
+        "tags": ["sessions"],
+        "summary": "Get a session",
+        "description": "A session of the caller's account, as it is now.",
+        "parameters": [{"$ref": "#/components/parameters/sessionId"}, *parameters],
+        "responses": {
+            status: {"$ref": f"#/components/responses/{status}"} for status in responses if status not in WRITE_ONLY
+        },
     }
     same = "The same operation under a path that ServiceStack clients use by themselves. "
-    paths = {
+    paths: dict[str, Any] = {
         path: {
-            "post": operation
+            "post": create
             | {"operationId": operation_id}
-            | ({} if path == "/sessions" else {"description": same + str(operation["description"])})
+            | ({} if path == "/sessions" else {"description": same + str(create["description"])})
         }
-        for path, operation_id in ROUTES.items()
+        for path, operation_id in CREATE_PATHS.items()
     }
+    paths["/sessions/{sessionId}"] = {"get": get}
     text = {"type": "string"}
     return {
         "openapi": "3.1.0",
@@ -211,6 +225,14 @@ def make_document() -> dict[str, Any]:
                 }
             },
             "parameters": {
+                "sessionId": {
+                    "name": "sessionId",
+                    "in": "path",
+                    "required": True,
+                    "description": "The session's id; `.json` may follow, and asks for JSON whatever Accept says.",
+                    "schema": text,
+                    "example": SESSION_ID,
+                },
                 "format": {
                     "name": "format",
                     "in": "query",
@@ -229,7 +251,7 @@ def make_document() -> dict[str, Any]:
                 "X-Content-Type-Options": {"description": "`nosniff`", "schema": text},
                 "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
             },
-            "responses": make_responses(),
+            "responses": responses,
             "schemas": make_schemas() | make_error_schemas(),
         },
     }

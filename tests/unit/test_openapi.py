@@ -54,7 +54,7 @@ def test_every_error_is_there_with_an_example(document: dict[str, Any]) -> None:
 def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
     checked = 0
     contents = [response["content"] for response in document["components"]["responses"].values()]
-    contents += [item["post"]["requestBody"]["content"] for item in document["paths"].values()]
+    contents += [item["post"]["requestBody"]["content"] for item in document["paths"].values() if "post" in item]
     for content in contents:
         media = content["application/json"]
         validator = Draft202012Validator(media["schema"] | {"components": document["components"]})
