@@ -75,6 +75,8 @@ def start(state: Path, port: int) -> None:
         with step("Deploying the stack to it"):
             deploy(state, port)
             apply_cors()
+        with step("Importing the demo directory"):
+            import_demo_directory()
         with step("Adding the demo users"):
             add_demo_users()
     except BaseException:
@@ -206,27 +208,21 @@ def apply_cors() -> None:
         gateway.delete_cors_configuration(ApiId=outputs()["ApiId"])
 
 
+def import_demo_directory() -> None:
+    """Has the deployed function import the demo directory. Safe to repeat."""
+    reply = boto3.client("lambda").invoke(
+        FunctionName=outputs()["ImportDirectoryFunctionName"], Qualifier="live", Payload=DIRECTORY.read_bytes()
+    )
+    answer = json.load(reply["Payload"])
+    if "FunctionError" in reply or "errors" in answer:
+        raise SystemExit(f"The demo directory was refused: {answer}")
+
+
 def add_demo_users() -> None:
-    """Puts every user's sign-in item into the Directory table, and the demo users into the pool. Safe to repeat."""
-    stack = outputs()
-    table = boto3.resource("dynamodb").Table(stack["DirectoryTableName"])
-    with table.batch_writer() as batch:
-        for account in json.loads(DIRECTORY.read_text())["accounts"]:
-            for user in account["users"]:
-                item = {
-                    "pk": f"EMAIL#{user['email'].lower()}",
-                    "sk": "SIGN_IN",
-                    "email": user["email"],
-                    "userId": user["id"],
-                    "userName": user["name"],
-                    "accountId": account["id"],
-                    "accountName": account["name"],
-                    "endpointId": user.get("endpointId"),
-                    "endpointName": user.get("endpointName"),
-                }
-                batch.put_item(Item={name: value for name, value in item.items() if value is not None})
+    """Puts the demo users into the pool. Safe to repeat."""
+    pool = outputs()["UserPoolId"]
     for email, groups in SIGN_INS.items():
-        add_pool_user(stack["UserPoolId"], email, groups)
+        add_pool_user(pool, email, groups)
 
 
 def add_pool_user(pool: str, email: str, groups: list[str]) -> None:

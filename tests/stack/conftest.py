@@ -98,6 +98,11 @@ class Stack:
         """Creates a session at /sessions, or is refused."""
         return self.send("POST", "/sessions", json.dumps(body), token)
 
+    def get(self, session_id: str, token: str | None = None) -> urllib3.BaseHTTPResponse:
+        """Reads a session, or is refused."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return urllib3.request("GET", f"{self.url}/{session_id}", headers=headers, timeout=30, retries=False)
+
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

@@ -72,18 +72,37 @@ def invoke(stack: Stack) -> Invoke:
     return invoke
 
 
-def test_the_role_of_create_session_allows_one_put_and_no_more(stack: Stack, invoke: Invoke) -> None:
+def test_the_role_of_create_session_allows_one_put_and_batch_reads_and_no_more(stack: Stack, invoke: Invoke) -> None:
     sessions, directory = stack.outputs()["SessionsTableName"], stack.outputs()["DirectoryTableName"]
-    key = {"pk": {"S": "probe#0"}}
-    calls = [
+    key, entry = {"pk": {"S": "probe#0"}}, {"pk": {"S": "ACCOUNT#probe"}, "sk": {"S": "ACCOUNT"}}
+    allowed = [
         ("put_item", {"TableName": sessions, "Item": key}),
+        ("batch_get_item", {"RequestItems": {directory: {"Keys": [entry]}, sessions: {"Keys": [key]}}}),
+    ]
+    refused = [
         ("get_item", {"TableName": sessions, "Key": key}),
         ("update_item", {"TableName": sessions, "Key": key}),
         ("delete_item", {"TableName": sessions, "Key": key}),
         ("scan", {"TableName": sessions}),
-        ("put_item", {"TableName": directory, "Item": key | {"sk": {"S": "SIGN_IN"}}}),
+        ("get_item", {"TableName": directory, "Key": entry}),
+        ("put_item", {"TableName": directory, "Item": entry}),
+        ("scan", {"TableName": directory}),
     ]
-    assert invoke(call_dynamodb, calls, like="CreateSessionFunction") == ["allowed"] + ["AccessDeniedException"] * 5
+    expected = ["allowed"] * len(allowed) + ["AccessDeniedException"] * len(refused)
+    assert invoke(call_dynamodb, allowed + refused, like="CreateSessionFunction") == expected
+
+
+def test_the_role_of_get_session_allows_one_get_and_no_more(stack: Stack, invoke: Invoke) -> None:
+    sessions = stack.outputs()["SessionsTableName"]
+    key = {"pk": {"S": "probe#0"}}
+    calls = [
+        ("get_item", {"TableName": sessions, "Key": key}),
+        ("put_item", {"TableName": sessions, "Item": key}),
+        ("batch_get_item", {"RequestItems": {sessions: {"Keys": [key]}}}),
+        ("delete_item", {"TableName": sessions, "Key": key}),
+        ("scan", {"TableName": sessions}),
+    ]  # fmt: skip
+    assert invoke(call_dynamodb, calls, like="GetSessionFunction") == ["allowed"] + ["AccessDeniedException"] * 4
 
 
 def test_the_role_of_add_claims_allows_one_get_and_no_more(stack: Stack, invoke: Invoke) -> None:
