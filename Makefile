@@ -1,7 +1,7 @@
 # The commands of this project; `make` lists them. Each sets up all it needs: Python, make and git are enough.
 
 UV_VERSION = 0.13.9
-PORT = 4566
+PORT =
 STATE = .local
 
 # The functions' and the layer's own makefiles, which `sam build` runs, read these three.
@@ -33,7 +33,7 @@ help: ## list the commands (the default)
 	  printf '%-18s%s\n' "$$name" "$$what"; done
 
 start: build-local $(EMULATOR_TOOLS) ## start or update the local stack; prints its URL, a token and a curl [PORT=4566]
-	$(STACK) start --port $(PORT)
+	$(STACK) start --port '$(PORT)'
 
 url: $(APP_TOOLS) ## print the local URL of POST /sessions
 	$(STACK) url
@@ -76,6 +76,8 @@ clean: stop ## stop the local stack, and remove all that these commands made
 
 $(UV):
 	command -v python3 >/dev/null || { echo 'Python 3 is needed, and python3 is not to be found.' >&2; exit 1; }
+	python3 -c 'import ensurepip, venv' 2>/dev/null || { echo \
+	  'Python is here without venv, which is needed: install it, on Debian as python3-venv.' >&2; exit 1; }
 	tools/step 'Installing uv $(UV_VERSION)' sh -c \
 	  'python3 -m venv "$$1" && "$$1/bin/pip" install --quiet --disable-pip-version-check uv==$(UV_VERSION)' - \
 	  .tools/uv-$(UV_VERSION)

@@ -1,6 +1,7 @@
 """What all tests share: the template as data, the tables that it declares, and events to send to the handlers."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,15 @@ def directory(dynamodb: DynamoDBClient) -> DynamoDBClient:
     """The same with the demo directory in it, put there by its import, so that writer and readers cannot differ."""
     assert "errors" not in import_directory(load_event("import-directory"), CONTEXT)
     return dynamodb
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The log lines of the functions, as CloudWatch gets them."""
+    lines: list[dict[str, Any]] = []
+    for handler in logging.getLogger("sessions").handlers:
+        monkeypatch.setattr(handler, "emit", lambda record, to=handler: lines.append(json.loads(to.format(record))))
+    return lines
 
 
 def load_event(name: str) -> dict[str, Any]:

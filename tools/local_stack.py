@@ -40,6 +40,7 @@ SETTINGS = ROOT / "samconfig.toml"
 DIRECTORY = ROOT / "events/import-directory.json"
 STACK_NAME = "sessions"  # this and the region are those of samconfig.toml
 REGION = "us-east-1"
+PORT = 4566  # that of such emulators, unless another is asked for
 
 # The users who can sign in, and their groups. The password opens nothing but an emulator on this machine.
 SIGN_INS = {
@@ -58,11 +59,12 @@ class Emulator(NamedTuple):
     port: int
 
 
-def start(state: Path, port: int) -> None:
+def start(state: Path, wanted: int | None) -> None:
     """Starts the stack, or updates a running one, and prints how to use it. What it started ends if it fails."""
     if not all(path.exists() for path in (BUILT, SAM, *EMULATOR)):
         raise SystemExit("Something that a start needs is missing: run make start, which builds and installs it.")
     running = find_emulator(state)
+    port = wanted or (running.port if running else PORT)
     if running and running.port != port:
         raise SystemExit(f"The local stack runs on port {running.port}: run make stop before you choose another.")
     if not running and taken(port):
@@ -345,11 +347,20 @@ def step(name: str) -> Iterator[None]:
     print(f"{time.monotonic() - begun:4.0f} s", file=sys.stderr)
 
 
+def port_number(text: str) -> int | None:
+    """The port that a command line names; none if it names none."""
+    if not text:
+        return None
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise SystemExit(f"{text} is not a port: it must be a number from 1 to 65535.")
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("command", choices=["start", "url", "token", "logs", "stop"])
     parser.add_argument("--state", type=Path, default=ROOT / ".local", help="the stack's state folder")
-    parser.add_argument("--port", type=int, default=4566, help="start: the port on 127.0.0.1")
+    parser.add_argument("--port", type=port_number, help=f"start: the port on 127.0.0.1, {PORT} unless the stack runs")
     parser.add_argument("--user", default="ada@example.com", help="token: whose")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both clean up in the same way
@@ -369,6 +380,8 @@ def main() -> None:
                 stop(arguments.state)
     except KeyboardInterrupt:
         raise SystemExit("Interrupted.") from None
+    except BrokenPipeError:  # whoever read this has read enough, as in make logs | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(f"The local AWS refused: {error}") from None
 

@@ -29,10 +29,11 @@ CLAIMS = {
     "endpoint_name": "endpointName",
 }
 
-# Cognito waits 5 s for a trigger: two attempts of 2 s fit.
+# Cognito waits 5 s for a trigger, its cold start included: two attempts of 1 s (connecting, TLS and waiting) and up to
+# 1 s of back-off end before.
 client = boto3.client(
     "dynamodb",
-    config=Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2}),
+    config=Config(connect_timeout=0.25, read_timeout=0.5, retries={"mode": "standard", "total_max_attempts": 2}),
 )
 deserialize = TypeDeserializer().deserialize
 logger = Logger()

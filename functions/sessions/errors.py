@@ -49,13 +49,13 @@ ERRORS = {
     ),
     "InternalServerError": ErrorKind(
         500,
-        "Something went wrong on our side. The session was not created.",
+        "Something went wrong on our side.",
         "A bug; it is logged under the request id.",
     ),
     "ServiceUnavailable": ErrorKind(
         503,
-        "The session was not created. Try again shortly.",
-        "DynamoDB throttles or fails, and nothing was stored. Send it again after `Retry-After` seconds.",
+        "The service is not available. Try again shortly.",
+        "DynamoDB throttles or fails, and nothing was stored. Send the request again after `Retry-After` seconds.",
     ),
     "OutcomeUnknown": ErrorKind(
         504,

@@ -2,7 +2,8 @@
 
 The template has the layout of both tables above them. An account's sessions spread over all partitions, because the id
 in their key is random, and one is read by its key alone. Listing an account's sessions newest first needs an index on
-`accountId` and `dateCreated`, which each item has already.
+`accountShard` (the account and the id's first digit) and `dateCreated`, which each item has: sixteen queries to merge,
+and no partition that takes all that an account writes.
 """
 
 import os
@@ -33,31 +34,36 @@ DIRECTORY = os.environ.get("DIRECTORY_TABLE", "")  # for creates only
 SESSION_ID = re.compile(r"[0-9a-f]{32}")
 KEY_MAX = 1024  # bytes of a sort key
 
-# Three attempts of 3 s and at most 3 s of back-off in between: a call has failed after 12 s.
+# A call that gets no answer has failed after CALL_MILLISECONDS: three attempts of 3 s (connecting, TLS and waiting, 1 s
+# each) and up to 1 s and 2 s of back-off in between (botocore's standard mode).
 CALL_MILLISECONDS = 12_000
 client = boto3.client(
     "dynamodb",
-    config=Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}),
+    config=Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3}),
 )
 serialize = TypeSerializer().serialize
 deserialize = TypeDeserializer().deserialize
 
-# Whether an attempt of the current put may have been applied although no definite answer came.
-outcome_unknown: ContextVar[bool] = ContextVar("outcome_unknown")
+# How many attempts of the current put may have been applied: an attempt counts from when it is made until DynamoDB has
+# refused it, or it is certain that it was never sent. The last error alone says nothing of the attempts before.
+unsettled: ContextVar[int] = ContextVar("unsettled", default=0)
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
 
 
-def note_attempt(parsed_response: dict[str, Any] | None, exception: Exception | None, **_: object) -> None:
-    """Take note of an attempt after which DynamoDB may or may not hold the item: no answer, or a 5xx."""
-    if parsed_response is None:
-        unknown = not isinstance(exception, NEVER_SENT)
-    else:
-        unknown = parsed_response["ResponseMetadata"]["HTTPStatusCode"] >= 500
-    if unknown:
-        outcome_unknown.set(True)
+def count_attempt(**_: object) -> None:
+    """Count an attempt as one that may be applied."""
+    unsettled.set(unsettled.get() + 1)
 
 
-client.meta.events.register("response-received.dynamodb.PutItem", note_attempt)
+def settle_attempt(parsed_response: dict[str, Any] | None, exception: Exception | None, **_: object) -> None:
+    """Count it no longer if it certainly was not."""
+    refused = parsed_response is not None and 400 <= parsed_response["ResponseMetadata"]["HTTPStatusCode"] < 500
+    if refused or isinstance(exception, NEVER_SENT):
+        unsettled.set(unsettled.get() - 1)
+
+
+client.meta.events.register("request-created.dynamodb.PutItem", count_attempt)
+client.meta.events.register("response-received.dynamodb.PutItem", settle_attempt)
 
 
 def session_key(account_id: str, session_id: str) -> dict[str, str]:
@@ -171,9 +177,10 @@ def put_session(session: SessionInfo, request: NewSession) -> None:
         request.model_dump(mode="json", exclude_unset=True)
         | session.model_dump(mode="json", exclude_none=True)
         | session_key(session.account_id, session.id)
+        | {"accountShard": f"{session.account_id}#{session.id[0]}"}
     )
     item = write_item(attributes)
-    outcome_unknown.set(False)
+    unsettled.set(0)
     try:
         client.put_item(
             TableName=SESSIONS,
@@ -181,9 +188,11 @@ def put_session(session: SessionInfo, request: NewSession) -> None:
             ConditionExpression="attribute_not_exists(pk)",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-    except (ClientError, BotoCoreError) as error:
-        if isinstance(error, client.exceptions.ConditionalCheckFailedException) and error.response.get("Item") == item:
-            return  # An earlier attempt of this very put was applied and its answer was lost.
-        if outcome_unknown.get():
+    except client.exceptions.ConditionalCheckFailedException as error:
+        if error.response.get("Item") != item:
+            raise
+        # An earlier attempt of this very put was applied, and its answer was lost.
+    except Exception as error:  # botocore lets errors of its parsers through
+        if unsettled.get():
             raise ServiceError("OutcomeUnknown", f"Session {session.id} may have been created.") from error
         raise ServiceError("ServiceUnavailable") from error

@@ -1,7 +1,6 @@
 """The handler of `POST /sessions` with a DynamoDB in memory, and with one that fails."""
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -16,6 +15,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from sessions import store
 from sessions.create_session import handler
 
+SECRET = "s3cret"
+PERSONAL = [SECRET, "Lovelace", "ada@example.com"]  # what no log line may hold
 EVENT = "before-send.dynamodb.PutItem"
 
 
@@ -30,6 +31,11 @@ def stored(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
     deserialize = TypeDeserializer().deserialize
     items = dynamodb.scan(TableName="sessions")["Items"]
     return [{name: deserialize(value) for name, value in item.items()} for item in items]
+
+
+def keys(session: dict[str, Any]) -> dict[str, str]:
+    """What a session's item has besides the session: its key, and that of a listing to come."""
+    return {"pk": f"acme#{session['id']}", "accountShard": f"acme#{session['id'][0]}"}
 
 
 def refusals(body: dict[str, Any]) -> dict[str, str]:
@@ -47,7 +53,7 @@ def test_the_event_of_the_documentation_creates_a_session(dynamodb: DynamoDBClie
 def test_the_stored_item_is_the_reply_under_the_key_of_the_account(dynamodb: DynamoDBClient) -> None:
     _, session = call(make_event({"callState": "Disconnected", "displayName": "Zoë"}))
     (item,) = stored(dynamodb)
-    assert item == session | {"pk": f"acme#{session['id']}"}
+    assert item == session | keys(session)
 
 
 def test_what_a_reply_does_not_repeat_is_stored_as_it_was_sent(directory: DynamoDBClient) -> None:
@@ -60,7 +66,7 @@ def test_what_a_reply_does_not_repeat_is_stored_as_it_was_sent(directory: Dynamo
     }
     status, session = call(make_event(sent | {"customerId": "northwind", "fromPhoneNumber": "+15550100001"}))
     assert status == 200
-    assert session | sent | {"pk": f"acme#{session['id']}"} in stored(directory)
+    assert session | sent | keys(session) in stored(directory)
 
 
 def test_an_id_is_32_hex_digits_and_no_two_are_equal(dynamodb: DynamoDBClient) -> None:
@@ -158,22 +164,29 @@ def test_all_field_errors_come_at_once(dynamodb: DynamoDBClient) -> None:
 
 
 def test_a_request_is_logged_in_one_line_without_what_it_says(
-    dynamodb: DynamoDBClient,  # noqa: ARG001
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    dynamodb: DynamoDBClient, logged: list[dict[str, Any]]
 ) -> None:
-    lines: list[dict[str, Any]] = []
-    logger = logging.getLogger("sessions")
-    for log_handler in logger.handlers:
-        monkeypatch.setattr(log_handler, "emit", lambda record: lines.append(record.__dict__))
-    _, session = call(make_event({"displayName": "secret", "toAddress": "secret"}))
-    (line,) = lines
-    assert (line["msg"], line["status"]) == ("OK", 200)
+    _, session = call(make_event({"displayName": SECRET, "toAddress": SECRET}))
+    (line,) = logged
+    assert len(stored(dynamodb)) == 1
+    assert (line["level"], line["message"], line["status"]) == ("INFO", "OK", 200)
     assert (line["account_id"], line["session_id"]) == ("acme", session["id"])
     assert line["request_id"] == "JKJaXmPLvHcESHA="
     assert line["milliseconds"] >= 0
-    assert "secret" not in str(line)
-    assert capsys.readouterr() == ("", "")
+    assert not any(personal in str(line) for personal in PERSONAL)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"displayName": SECRET, "channel": SECRET, "fromName": SECRET * 99, "withAddress": SECRET}, 400), (SECRET, 400)],
+)
+def test_a_refusal_is_logged_in_one_line_without_what_was_sent(
+    logged: list[dict[str, Any]], body: object, status: int
+) -> None:
+    assert call(make_event(body))[0] == status
+    (line,) = logged
+    assert (line["level"], line["status"]) == ("INFO", status)
+    assert not any(personal in str(line) for personal in PERSONAL)
 
 
 # ------------------------------------------------------------------------------------------------ a DynamoDB that fails
@@ -191,14 +204,24 @@ class Body:
         yield self.content
 
 
-def refuse(status: int, code: str) -> AWSResponse:
+def refuse(status: int, code: str, content: bytes | None = None) -> AWSResponse:
     """An error response of DynamoDB."""
-    content = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "private"}).encode()
+    content = (
+        content or json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "private"}).encode()
+    )
     headers = HTTPHeaders()
     headers["content-type"] = "application/x-amz-json-1.0"
     return AWSResponse("https://dynamodb.test", status, headers, Body(content))
 
 
+def corrupt() -> AWSResponse:
+    """A success whose checksum does not fit: botocore sends the request again."""
+    response = refuse(200, "", b"{}")
+    response.headers["x-amz-crc32"] = "1"
+    return response
+
+
+CORRUPT = corrupt()
 THROTTLED = refuse(400, "ThrottlingException")
 FAILED = refuse(500, "InternalServerError")
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb.test")
@@ -238,15 +261,17 @@ def fail(dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     ],
 )
 def test_a_put_that_certainly_failed_is_unavailable_and_may_be_sent_again(
-    fail: Callable[..., None], answers: list[Answer], dynamodb: DynamoDBClient, capsys: pytest.CaptureFixture[str]
+    fail: Callable[..., None], answers: list[Answer], dynamodb: DynamoDBClient, logged: list[dict[str, Any]]
 ) -> None:
     fail(*answers)
-    response = handler(make_event({"displayName": "secret"}), CONTEXT)
+    response = handler(make_event({"displayName": SECRET}), CONTEXT)
     assert response["statusCode"] == 503
     assert response["headers"]["Retry-After"] == "1"
     assert "private" not in response["body"]
     assert stored(dynamodb) == []
-    assert "secret" not in capsys.readouterr().out
+    assert [line["level"] for line in logged] == ["ERROR", "INFO"]
+    assert "put_item" in logged[0]["exception"]
+    assert not any(personal in str(logged) for personal in PERSONAL)
 
 
 @pytest.mark.parametrize(
@@ -255,18 +280,24 @@ def test_a_put_that_certainly_failed_is_unavailable_and_may_be_sent_again(
         pytest.param([LOST] * 3, id="lost"),
         pytest.param([FAILED] * 3, id="failed"),
         pytest.param([LOST, THROTTLED, THROTTLED], id="lost, then throttled"),
+        pytest.param(
+            [CORRUPT, THROTTLED, THROTTLED], id="applied, with an answer that arrived corrupt, then throttled"
+        ),
+        pytest.param([refuse(500, "x", b"\xff\xfe")], id="failed, with an answer that cannot be decoded"),
         pytest.param([FAILED, UNREACHED, UNREACHED], id="failed, then unreached"),
     ],
 )
 def test_a_put_that_may_have_been_applied_is_unknown_and_names_the_session(
-    fail: Callable[..., None], answers: list[Answer]
+    fail: Callable[..., None], answers: list[Answer], logged: list[dict[str, Any]]
 ) -> None:
     fail(*answers)
-    response = handler(make_event({}), CONTEXT)
+    response = handler(make_event({"displayName": SECRET}), CONTEXT)
     status = json.loads(response["body"])["responseStatus"]
     assert (response["statusCode"], status["errorCode"]) == (504, "OutcomeUnknown")
     assert "Retry-After" not in response["headers"]
     assert len(status["message"].split()[1]) == 32
+    assert status["message"].split()[1] in logged[0]["exception"]
+    assert not any(personal in str(logged) for personal in PERSONAL)
 
 
 @pytest.mark.parametrize("answer", [THROTTLED, FAILED, LOST, UNREACHED])
@@ -301,16 +332,17 @@ def test_an_existing_session_is_never_overwritten(dynamodb: DynamoDBClient, monk
     monkeypatch.setattr("uuid.UUID.hex", "0" * 32)
     _, first = call(make_event({"displayName": "first"}))
     status, body = call(make_event({"displayName": "second"}))
-    assert (status, body["responseStatus"]["errorCode"]) == (503, "ServiceUnavailable")
+    assert (status, body["responseStatus"]["errorCode"]) == (500, "InternalServerError")
     assert [item["displayName"] for item in stored(dynamodb)] == [first["displayName"]]
 
 
 def test_a_bug_is_logged_with_its_trace_and_the_client_sees_nothing_of_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, logged: list[dict[str, Any]]
 ) -> None:
     monkeypatch.setattr("sessions.store.put_session", lambda *_: 1 / 0)
-    status, body = call(make_event({}))
-    assert status == 500
-    assert body["responseStatus"]["errorCode"] == "InternalServerError"
+    status, body = call(make_event({"displayName": SECRET}))
+    assert (status, body["responseStatus"]["errorCode"]) == (500, "InternalServerError")
     assert "division" not in json.dumps(body)
-    assert capsys.readouterr()
+    assert [line["level"] for line in logged] == ["ERROR", "INFO"]
+    assert "ZeroDivisionError" in logged[0]["exception"]
+    assert not any(personal in str(logged) for personal in PERSONAL)

@@ -4,6 +4,10 @@ import re
 from typing import Any
 
 import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from directory import add_claims
+from sessions import store
 
 type Resource = dict[str, Any]
 
@@ -45,9 +49,15 @@ def test_a_role_may_do_exactly_what_its_function_does(resources: dict[str, Resou
     for role, on_data in allowed.items():
         log_group = {"Fn::GetAtt": role.replace("Role", "LogGroup.Arn")}
         assert statements(resources, role) == [*on_data, (logs, log_group)]
-    for role in of_type(resources, "AWS::IAM::Role").values():
-        assert "ManagedPolicyArns" not in role
-        assert len(role["Policies"]) == 1
+    for properties in of_type(resources, "AWS::IAM::Role").values():
+        assert "ManagedPolicyArns" not in properties
+        assert len(properties["Policies"]) == 1
+        (trust,) = properties["AssumeRolePolicyDocument"]["Statement"]
+        assert trust == {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
 
 
 def test_every_function_has_a_role_and_a_log_group_of_its_own(resources: dict[str, Resource]) -> None:
@@ -160,9 +170,17 @@ def test_with_an_issuer_of_ones_own_there_is_no_pool(resources: dict[str, Resour
     for name, resource in resources.items():
         if resource["Type"].startswith("AWS::Cognito::") or name.startswith("AddClaims"):
             assert resource["Condition"] == "HasBundledPool"
-    assert resources["ApiAuthorizer"]["Properties"]["JwtConfiguration"]["Issuer"]["Fn::If"][2] == {"Ref": "JwtIssuer"}
-    assert resources["ApiAuthorizer"]["Properties"]["JwtConfiguration"]["Audience"]["Fn::If"][2] == {
-        "Ref": "JwtAudience"
+    assert resources["ApiAuthorizer"]["Properties"]["JwtConfiguration"] == {
+        "Issuer": {
+            "Fn::If": [
+                "HasBundledPool",
+                {"Fn::Sub": "https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}/${UserPool}"},
+                {"Ref": "JwtIssuer"},
+            ]
+        },
+        "Audience": {
+            "Fn::If": ["HasBundledPool", [{"Ref": "UserPoolClient"}], {"Fn::Split": [",", {"Ref": "JwtAudience"}]}]
+        },
     }
 
 
@@ -195,9 +213,22 @@ def test_an_issuer_is_an_https_url_or_empty(template: dict[str, Any], value: str
     assert not re.match(pattern, value.replace("https", "http") or "x")
 
 
-def test_the_gateway_waits_longer_than_the_function(resources: dict[str, Resource]) -> None:
-    for name in ("CreateSession", "GetSession"):
-        function = resources[f"{name}Function"]["Properties"]["Timeout"]
+def longest_call(client: DynamoDBClient) -> float:
+    """Milliseconds after which a call that gets no answer has failed: attempts, and botocore's back-off in between."""
+    config = client.meta.config
+    attempts = config.retries["total_max_attempts"]  # type: ignore[attr-defined]
+    waits = 2 * config.connect_timeout + config.read_timeout  # type: ignore[attr-defined]
+    return float(1000 * (attempts * waits + sum(2**attempt for attempt in range(attempts - 1))))
+
+
+def test_every_attempt_ends_before_the_function_and_the_function_before_the_gateway(
+    resources: dict[str, Resource],
+) -> None:
+    assert longest_call(store.client) <= store.CALL_MILLISECONDS
+    for name, calls in (("CreateSession", 2), ("GetSession", 1)):
+        function = resources[f"{name}Function"]["Properties"]["Timeout"] * 1000
         integration = resources[f"{name}Integration"]["Properties"]["TimeoutInMillis"]
-        assert function * 1000 < integration <= 30_000
-    assert resources["AddClaimsFunction"]["Properties"]["Timeout"] <= 5
+        assert calls * store.CALL_MILLISECONDS + 1000 < function < integration <= 30_000
+    assert (
+        longest_call(add_claims.client) + 1000 < resources["AddClaimsFunction"]["Properties"]["Timeout"] * 1000 <= 5000
+    )
