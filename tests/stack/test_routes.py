@@ -55,7 +55,7 @@ def test_a_page_of_a_dev_server_may_post_with_credentials(stack: Stack, path: st
     headers = preflight(stack, path, DEV_SERVER)
     assert headers["Access-Control-Allow-Origin"] == DEV_SERVER
     assert headers["Access-Control-Allow-Credentials"] == "true"
-    assert items(headers["Access-Control-Allow-Methods"]) == {"post"}
+    assert items(headers["Access-Control-Allow-Methods"]) == {"get", "post"}
     assert items(headers["Access-Control-Allow-Headers"]) >= {"authorization", "content-type", "idempotency-key"}
 
 
