@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from sessions import api, models, rules
+from sessions import api, binding, models, rules
 from sessions.errors import ERRORS, ServiceError
 
 CREATE_PATHS = {
@@ -69,7 +69,10 @@ def make_schemas() -> dict[str, Any]:
                 if model is not models.NewSession:
                     field_schema.update(field_schema.pop("anyOf")[0])  # replies have no nulls: such a field is left out
             elif model is models.NewSession:
-                field_schema["type"] = [field_schema["type"], "null"]  # api.bind drops nulls before the model sees them
+                field_schema["type"] = [
+                    field_schema["type"],
+                    "null",
+                ]  # binding.bind drops nulls before the model sees them
             for owner in model.__mro__:
                 if (owner.__name__, field_name) in descriptions:
                     field_schema["description"] = descriptions[owner.__name__, field_name]
@@ -78,7 +81,7 @@ def make_schemas() -> dict[str, Any]:
 
 def reply_to(request: dict[str, Any]) -> dict[str, Any]:
     """What the API replies to ada's request, at a fixed time and with a fixed id."""
-    bound, errors = api.bind(request)
+    bound, errors = binding.bind(request)
     if errors:
         response = api.respond_error(ServiceError("ValidationException", errors=errors), REQUEST_ID)
     else:
@@ -243,7 +246,7 @@ def make_document() -> dict[str, Any]:
                     "name": "callback",
                     "in": "query",
                     "description": "Wraps the reply, success or error, in a call of this function (JSONP).",
-                    "schema": {"type": "string", "pattern": f"^{api.CALLBACK.pattern}$", "maxLength": 128},
+                    "schema": {"type": "string", "pattern": f"^{binding.CALLBACK.pattern}$", "maxLength": 128},
                 },
             },
             "headers": {

@@ -1,53 +1,43 @@
-"""HTTP: from an API Gateway event (payload 2.0) to a caller and a request, and from an outcome to a response."""
+"""HTTP: from an API Gateway event (payload 2.0) to its caller, and from an outcome to a response."""
 
 import re
 import time
-from base64 import b64decode
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-import mimeparse
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic_core import ErrorDetails, from_json, to_json
+from pydantic_core import to_json
 
-from sessions.errors import ERRORS, FieldError, ServiceError
-from sessions.models import FORMATS, Caller, NewSession, SessionInfo
+from sessions.binding import check_acceptable, read_callback
+from sessions.errors import ERRORS, ServiceError
+from sessions.models import Caller, SessionInfo
 
 logger = Logger()
 
-BODY_MAX = 64 * 1024  # bytes, after base64
 ACCOUNT_MAX = 128
 REQUIRED_ROLE = "User"
-CALLBACK = re.compile(r"(?=.{1,128}$)[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*")
 
-# Keys match in any casing, as the contract's server matched them: .NET clients send PascalCase.
-FIELD_NAMES = {field.alias.lower(): field.alias for field in NewSession.model_fields.values() if field.alias}
 
-# What a client is told for each way in which Pydantic refuses a value of NewSession.
-FIELD_ERRORS = {
-    "enum": ("InvalidEnum", "must be {expected}"),
-    "string_pattern_mismatch": ("InvalidFormat", ""),  # FORMATS has the sentence
-    "string_too_long": ("TooLong", "must have at most {max_length} characters"),
-    "too_long": ("TooMany", "must have at most {max_length} entries"),
-    "string_type": ("InvalidType", "must be a string"),
-    "bool_type": ("InvalidType", "must be true or false"),
-    "list_type": ("InvalidType", "must be a list"),
-}
+class Reply(NamedTuple):
+    """What an operation has to say when all went well."""
+
+    session: SessionInfo
+    replayed: bool = False
+    """Whether an earlier request with the same Idempotency-Key has made it."""
 
 
 def answer(
     event: dict[str, Any],
     context: LambdaContext,
-    operate: Callable[[dict[str, Any], LambdaContext, Caller], SessionInfo],
+    operate: Callable[[dict[str, Any], LambdaContext, Caller], Reply],
 ) -> dict[str, Any]:
-    """The response to a request: the session that `operate` returns for its caller, or the error that it raises.
+    """The response to a request: what `operate` replies to its caller, or the error that it raises.
 
     Logs one line: outcome, ids and milliseconds, never what the client sent; and the trace of what is not its fault.
     """
     started = time.perf_counter()
-    request_id = (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
+    request_id = read_request_id(event, context)
     seen = {"request_id": request_id}  # what the log line tells, as far as it is known
     callback = None
     try:
@@ -55,9 +45,10 @@ def answer(
         check_acceptable(event)
         caller = identify(event)
         seen["account_id"] = caller.account_id
-        session = operate(event, context, caller)
+        session, replayed = operate(event, context, caller)
         seen["session_id"] = session.id
-        outcome, response = "OK", respond(200, session.model_dump_json(exclude_none=True), callback)
+        outcome, headers = ("Replayed", {"Idempotent-Replayed": "true"}) if replayed else ("OK", None)
+        response = respond(200, session.model_dump_json(exclude_none=True), callback, headers)
     except ServiceError as error:
         outcome, response = error.code, respond_error(error, request_id, callback)
         if error.status >= 500:
@@ -71,40 +62,9 @@ def answer(
     return response
 
 
-def read_callback(event: dict[str, Any]) -> str | None:
-    """The function to wrap the reply in (JSONP, `?callback=`), None for plain JSON.
-
-    It is a name or a dotted path of names, so that it can do nothing but be called. Raises ServiceError:
-    ValidationException.
-    """
-    callback: str | None = (event.get("queryStringParameters") or {}).get("callback")
-    if callback is not None and not CALLBACK.fullmatch(callback):
-        error = FieldError("InvalidFormat", "callback", "must be a JavaScript name, such as myCallback")
-        raise ServiceError("ValidationException", errors=[error])
-    return callback
-
-
-def check_acceptable(event: dict[str, Any]) -> None:
-    """Raise ServiceError NotAcceptable unless the client takes JSON.
-
-    `?format=` decides; else the path, where `.json` or `/json/` says JSON; else the header Accept, with q-values and
-    the most specific range first (RFC 9110, 12.5.1). No Accept, or one that cannot be parsed, takes anything.
-    """
-    query = event.get("queryStringParameters") or {}
-    path = event.get("rawPath", "")
-    accept = (event.get("headers") or {}).get("accept", "").lower()
-    if query.get("format"):
-        acceptable = query["format"].lower() == "json"
-    elif path.endswith(".json") or "/json/" in path or not accept.strip():
-        acceptable = True
-    else:
-        offered = ["application/json", "application/javascript"] if "callback" in query else ["application/json"]
-        try:
-            acceptable = mimeparse.best_match(offered, accept) != ""
-        except mimeparse.MimeTypeParseException:
-            acceptable = True
-    if not acceptable:
-        raise ServiceError("NotAcceptable")
+def read_request_id(event: dict[str, Any], context: LambdaContext) -> str:
+    """The gateway's id of the request: in our logs and errors, and the gateway's own header and access log."""
+    return (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
 
 
 def identify(event: dict[str, Any]) -> Caller:
@@ -142,60 +102,6 @@ def read_roles(claims: dict[str, str]) -> set[str]:
         value = claims.get(claim, "")
         roles.update(value[1:-1].split(" ") if value.startswith("[") and value.endswith("]") else [value])
     return roles
-
-
-def read_body(event: dict[str, Any]) -> dict[str, Any]:
-    """The JSON object in the body, whatever the Content-Type says; an empty body is an empty object.
-
-    Raises ServiceError: RequestTooLarge, or SerializationException with the place where the JSON breaks.
-    """
-    body = event.get("body") or ""
-    try:
-        data = b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
-    except ValueError as error:
-        raise ServiceError("SerializationException") from error
-    if len(data) > BODY_MAX:
-        raise ServiceError("RequestTooLarge")
-    try:
-        content = from_json(data.removeprefix(b"\xef\xbb\xbf").strip() or b"{}", allow_inf_nan=False)
-    except ValueError as error:
-        message = f"{ERRORS['SerializationException'].message} JSON: {error}."
-        raise ServiceError("SerializationException", message) from error
-    if not isinstance(content, dict):
-        raise ServiceError("SerializationException")
-    return content
-
-
-def bind(body: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
-    """The request in a body, without the fields that are not valid, and an error for each of those.
-
-    So that whatever else there is to say about the valid fields can be said in the same reply.
-    """
-    fields: dict[str, Any] = {}
-    errors: list[FieldError] = []
-    for key, value in body.items():
-        name = FIELD_NAMES.get(key.lower())
-        if name and name in fields:
-            errors.append(FieldError("Duplicate", name, "is given twice, in different casings"))
-        elif name:
-            fields[name] = value
-    fields = {name: value for name, value in fields.items() if value is not None}
-    try:
-        return parse(event=fields, model=NewSession), errors
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-    refused = {detail["loc"][0] for detail in details}
-    valid = {name: value for name, value in fields.items() if name not in refused}
-    return parse(event=valid, model=NewSession), errors + [describe(detail) for detail in details]
-
-
-def describe(detail: ErrorDetails) -> FieldError:
-    """The field error for one of Pydantic's, with the field's name as the contract spells it and the entry's index."""
-    code, template = FIELD_ERRORS[detail["type"]]
-    context = detail.get("ctx", {})
-    name, *index = detail["loc"]
-    field = str(name) + "".join(f"[{position}]" for position in index)
-    return FieldError(code, field, FORMATS.get(context.get("pattern", ""), template.format(**context)))
 
 
 def respond(

@@ -6,9 +6,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sessions import api, rules, store
+from sessions import api, binding, rules, store
 from sessions.errors import ServiceError
-from sessions.models import Caller, SessionInfo
+from sessions.idempotency import derive_session_id, fingerprint
+from sessions.models import Caller, NewSession, StoredSession
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -16,14 +17,28 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return api.answer(event, context, create_session)
 
 
-def create_session(event: dict[str, Any], context: LambdaContext, caller: Caller) -> SessionInfo:
-    """Create the session or raise a ServiceError."""
-    request, errors = api.bind(api.read_body(event))
-    found = store.find_references(request, caller.account_id, context.get_remaining_time_in_millis)
+def create_session(event: dict[str, Any], context: LambdaContext, caller: Caller) -> api.Reply:
+    """Create the session, or reply the one that the same request has created, or raise a ServiceError."""
+    remaining = context.get_remaining_time_in_millis
+    key = binding.read_idempotency_key(event)
+    request, errors = binding.bind(binding.read_body(event))
+    session_id = derive_session_id(caller, key) if key else uuid.uuid4().hex
+
+    found = store.find_references(request, caller.account_id, session_id if key else None, remaining)
+    if found.existing and not errors:
+        return replay(found.existing, request)
     errors += rules.check(request, caller, found)
     if errors:
         raise ServiceError("ValidationException", errors=errors)
 
-    session = rules.create_session(request, caller, found, uuid.uuid4().hex, datetime.now(UTC))
-    store.put_session(session, request)
-    return session
+    session = rules.create_session(request, caller, found, session_id, datetime.now(UTC))
+    request_id = api.read_request_id(event, context)
+    existing = store.put_session(session, request, fingerprint(request) if key else None, request_id, remaining)
+    return replay(existing, request) if existing else api.Reply(session)
+
+
+def replay(existing: StoredSession, request: NewSession) -> api.Reply:
+    """The session as it is now, if the same request has created it. Raises ServiceError: IdempotencyKeyReused."""
+    if existing.fingerprint != fingerprint(request):
+        raise ServiceError("IdempotencyKeyReused")
+    return api.Reply(existing.session, replayed=True)

@@ -47,6 +47,11 @@ ERRORS = {
         "The body is larger than 64 KB.",
         "The body has more than 65,536 bytes. Nothing is stored.",
     ),
+    "IdempotencyKeyReused": ErrorKind(
+        422,
+        "The Idempotency-Key was used with another request.",
+        "The `Idempotency-Key` was used with another request. Nothing is stored.",
+    ),
     "InternalServerError": ErrorKind(
         500,
         "Something went wrong on our side.",
@@ -55,7 +60,8 @@ ERRORS = {
     "ServiceUnavailable": ErrorKind(
         503,
         "The service is not available. Try again shortly.",
-        "DynamoDB throttles or fails, and nothing was stored. Send the request again after `Retry-After` seconds.",
+        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds: nothing was stored, or the "
+        "`Idempotency-Key` makes it safe.",
     ),
     "OutcomeUnknown": ErrorKind(
         504,

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sessions import api, store
-from sessions.models import Caller, SessionInfo
+from sessions.models import Caller
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return api.answer(event, context, get_session)
 
 
-def get_session(event: dict[str, Any], _: LambdaContext, caller: Caller) -> SessionInfo:
+def get_session(event: dict[str, Any], _: LambdaContext, caller: Caller) -> api.Reply:
     """The session or a ServiceError. An id that no session can have is one that the account does not have."""
     session_id: str = event["pathParameters"]["sessionId"]
-    return store.get_session(caller.account_id, session_id.removesuffix(".json"))
+    return api.Reply(store.get_session(caller.account_id, session_id.removesuffix(".json")))

@@ -222,6 +222,17 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session that is there already, with what tells whose request made it."""
+
+    session: SessionInfo
+    fingerprint: str | None
+    """That of the request; None if it had no Idempotency-Key."""
+    request_id: str | None
+    """The gateway's id of that request."""
+
+
+@dataclass(frozen=True, slots=True)
 class References:
     """What a request refers to, as far as the caller's account has it. Addresses are in lower case."""
 
@@ -233,3 +244,5 @@ class References:
     """The user or the team's users of `withAddress`; None if the account does not have it."""
     people: Mapping[str, Person] = field(default_factory=dict)
     """By email address."""
+    existing: StoredSession | None = None
+    """The session itself, if an earlier request with the same Idempotency-Key has made it."""

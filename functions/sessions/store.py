@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -23,11 +23,15 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    HTTPClientError,
     ProxyConnectionError,
 )
 
 from sessions.errors import ServiceError
-from sessions.models import CustomerBreadcrumb, NewSession, Person, References, SessionInfo
+from sessions.models import CustomerBreadcrumb, NewSession, Person, References, SessionInfo, StoredSession
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 SESSIONS = os.environ["SESSIONS_TABLE"]
 DIRECTORY = os.environ.get("DIRECTORY_TABLE", "")  # for creates only
@@ -37,10 +41,7 @@ KEY_MAX = 1024  # bytes of a sort key
 # A call that gets no answer has failed after CALL_MILLISECONDS: three attempts of 3 s (connecting, TLS and waiting, 1 s
 # each) and up to 1 s and 2 s of back-off in between (botocore's standard mode).
 CALL_MILLISECONDS = 12_000
-client = boto3.client(
-    "dynamodb",
-    config=Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3}),
-)
+REPLY_MILLISECONDS = 2_000  # what else a request takes, a pause between calls included
 serialize = TypeSerializer().serialize
 deserialize = TypeDeserializer().deserialize
 
@@ -62,8 +63,16 @@ def settle_attempt(parsed_response: dict[str, Any] | None, exception: Exception 
         unsettled.set(unsettled.get() - 1)
 
 
-client.meta.events.register("request-created.dynamodb.PutItem", count_attempt)
-client.meta.events.register("response-received.dynamodb.PutItem", settle_attempt)
+def make_client() -> "DynamoDBClient":
+    """A client whose calls end within CALL_MILLISECONDS, and whose puts are counted as above."""
+    config = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3})
+    made = boto3.client("dynamodb", config=config)
+    made.meta.events.register("request-created.dynamodb.PutItem", count_attempt)
+    made.meta.events.register("response-received.dynamodb.PutItem", settle_attempt)
+    return made
+
+
+client = make_client()
 
 
 def session_key(account_id: str, session_id: str) -> dict[str, str]:
@@ -95,10 +104,13 @@ def get_session(account_id: str, session_id: str) -> SessionInfo:
     return SessionInfo.model_validate(read_item(response["Item"]))
 
 
-def find_references(request: NewSession, account_id: str, remaining: Callable[[], int]) -> References:
+def find_references(
+    request: NewSession, account_id: str, session_id: str | None, remaining: Callable[[], int]
+) -> References:
     """What the request refers to, by one BatchGetItem; by no call at all if it refers to nothing.
 
-    `remaining` tells the milliseconds that the function has left. Raises ServiceError: ServiceUnavailable.
+    With a session id, which is one that an Idempotency-Key gives, that read finds the session itself too. `remaining`
+    tells the milliseconds that the function has left. Raises ServiceError: ServiceUnavailable.
     """
     customer = f"CUSTOMER#{request.customer_id}"
     caller_id = f"CALLER_ID#{request.from_phone_number}"
@@ -112,14 +124,18 @@ def find_references(request: NewSession, account_id: str, remaining: Callable[[]
     }
     keys = [{"pk": f"ACCOUNT#{account_id}", "sk": key} for key, value in named.items() if value and is_key(key)]
     parent = request.parent_session_id or ""
+    sessions = {parent} if SESSION_ID.fullmatch(parent) else set()
+    if session_id and (keys or sessions):  # else the put finds it
+        sessions.add(session_id)
     wanted: dict[str, Any] = {}
     if keys:
         wanted[DIRECTORY] = {"Keys": [write_item(key) for key in keys]}
-    if SESSION_ID.fullmatch(parent):
-        key = session_key(account_id, parent)
-        wanted[SESSIONS] = {"Keys": [write_item(key)], "ProjectionExpression": "pk", "ConsistentRead": True}
+    if sessions:
+        session_keys = [write_item(session_key(account_id, each)) for each in sessions]
+        wanted[SESSIONS] = {"Keys": session_keys, "ConsistentRead": True}
     found = batch_get(wanted, remaining)
 
+    stored = {item["id"]: item for item in found[SESSIONS]}
     entries = {entry["sk"]: entry for entry in found[DIRECTORY]}
     chain = entries[customer]["breadcrumb"] if customer in entries else []
     correspondents = None
@@ -128,11 +144,17 @@ def find_references(request: NewSession, account_id: str, remaining: Callable[[]
         correspondents = tuple(read_person(each) for each in entry.get("members", [entry]))
     return References(
         customer=tuple(CustomerBreadcrumb(**each) for each in chain),
-        has_parent=bool(found[SESSIONS]),
+        has_parent=parent in stored,
         has_caller_id=caller_id in entries,
         correspondents=correspondents,
         people={address: read_person(entries[key]) for key, address in addresses.items() if key in entries},
+        existing=read_stored(stored[session_id]) if session_id in stored else None,
     )
+
+
+def read_stored(item: Mapping[str, Any]) -> StoredSession:
+    """A session of the table, with whose request made it."""
+    return StoredSession(SessionInfo.model_validate(item), item.get("fingerprint"), item.get("requestId"))
 
 
 def read_person(entry: Mapping[str, Any]) -> Person:
@@ -161,38 +183,66 @@ def batch_get(wanted: Mapping[str, Any], remaining: Callable[[], int]) -> defaul
             found[table] += [read_item(item) for item in items]
         wanted = response["UnprocessedKeys"]
         if wanted:
-            if remaining() < 2 * CALL_MILLISECONDS:
+            if remaining() < 2 * CALL_MILLISECONDS + REPLY_MILLISECONDS:
                 raise ServiceError("ServiceUnavailable")
             time.sleep(random.uniform(0, pause))  # noqa: S311 (jitter, no secret)
             pause *= 2
     return found
 
 
-def put_session(session: SessionInfo, request: NewSession) -> None:
-    """Store a new session, once, even if the SDK has to repeat the put.
+def put_session(
+    session: SessionInfo, request: NewSession, fingerprint: str | None, request_id: str, remaining: Callable[[], int]
+) -> StoredSession | None:
+    """Store a new session, once: None, or what another request has stored under its id, which stays as it is.
 
-    Raises ServiceError: ServiceUnavailable when nothing was stored, OutcomeUnknown when nobody can tell.
+    A fingerprint comes with an Idempotency-Key, and only then can there be another request. The put is repeated, with
+    the same id, while `remaining` leaves the milliseconds for it:
+
+        answer           the item is there             and then
+        applied          ours                          None
+        condition fails  ours, as its request id says  None: an earlier attempt was applied, and its answer was lost
+        condition fails  another request's             that
+        refused          not, or not by us             ServiceUnavailable, which may be sent again
+        none             nobody can tell               with a key ServiceUnavailable, without one OutcomeUnknown
+
+    Raises ServiceError.
     """
     attributes = (
         request.model_dump(mode="json", exclude_unset=True)
         | session.model_dump(mode="json", exclude_none=True)
         | session_key(session.account_id, session.id)
-        | {"accountShard": f"{session.account_id}#{session.id[0]}"}
+        | {"accountShard": f"{session.account_id}#{session.id[0]}", "requestId": request_id}
+        | ({"fingerprint": fingerprint} if fingerprint else {})
     )
     item = write_item(attributes)
     unsettled.set(0)
-    try:
-        client.put_item(
-            TableName=SESSIONS,
-            Item=item,
-            ConditionExpression="attribute_not_exists(pk)",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-    except client.exceptions.ConditionalCheckFailedException as error:
-        if error.response.get("Item") != item:
-            raise
-        # An earlier attempt of this very put was applied, and its answer was lost.
-    except Exception as error:  # botocore lets errors of its parsers through
-        if unsettled.get():
-            raise ServiceError("OutcomeUnknown", f"Session {session.id} may have been created.") from error
-        raise ServiceError("ServiceUnavailable") from error
+    while True:
+        try:
+            client.put_item(
+                TableName=SESSIONS,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except client.exceptions.ConditionalCheckFailedException as error:
+            existing = read_stored(read_item(error.response["Item"]))  # type: ignore[typeddict-item]
+            if existing.request_id == request_id:
+                return None
+            if fingerprint is None:
+                raise
+            return existing
+        except Exception as error:  # botocore lets errors of its parsers through
+            if (unsettled.get() or may_repeat(error)) and remaining() > CALL_MILLISECONDS + REPLY_MILLISECONDS:
+                time.sleep(random.uniform(0, 1))  # noqa: S311 (jitter, no secret)
+                continue
+            if unsettled.get() and fingerprint is None:
+                raise ServiceError("OutcomeUnknown", f"Session {session.id} may have been created.") from error
+            raise ServiceError("ServiceUnavailable") from error
+        return None
+
+
+def may_repeat(error: Exception) -> bool:
+    """Whether the SDK stopped only at its limits, on the attempts of a call or on retries over many calls."""
+    if isinstance(error, ClientError):
+        return not {"MaxAttemptsReached", "RetryQuotaReached"}.isdisjoint(error.response["ResponseMetadata"])
+    return isinstance(error, (HTTPClientError, *NEVER_SENT))

@@ -33,9 +33,13 @@ def stored(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
     return [{name: deserialize(value) for name, value in item.items()} for item in items]
 
 
-def keys(session: dict[str, Any]) -> dict[str, str]:
-    """What a session's item has besides the session: its key, and that of a listing to come."""
-    return {"pk": f"acme#{session['id']}", "accountShard": f"acme#{session['id'][0]}"}
+def keys(session: dict[str, Any], event: dict[str, Any]) -> dict[str, str]:
+    """What a session's item has besides the session: its key, that of a listing to come, and which request made it."""
+    return {
+        "pk": f"acme#{session['id']}",
+        "accountShard": f"acme#{session['id'][0]}",
+        "requestId": event["requestContext"]["requestId"],
+    }
 
 
 def refusals(body: dict[str, Any]) -> dict[str, str]:
@@ -51,9 +55,10 @@ def test_the_event_of_the_documentation_creates_a_session(dynamodb: DynamoDBClie
 
 
 def test_the_stored_item_is_the_reply_under_the_key_of_the_account(dynamodb: DynamoDBClient) -> None:
-    _, session = call(make_event({"callState": "Disconnected", "displayName": "Zoë"}))
+    event = make_event({"callState": "Disconnected", "displayName": "Zoë"})
+    _, session = call(event)
     (item,) = stored(dynamodb)
-    assert item == session | keys(session)
+    assert item == session | keys(session, event)
 
 
 def test_what_a_reply_does_not_repeat_is_stored_as_it_was_sent(directory: DynamoDBClient) -> None:
@@ -64,9 +69,10 @@ def test_what_a_reply_does_not_repeat_is_stored_as_it_was_sent(directory: Dynamo
         "memberEmailAddresses": ["Bob@Example.com"],
         "startSession": False,
     }
-    status, session = call(make_event(sent | {"customerId": "northwind", "fromPhoneNumber": "+15550100001"}))
+    event = make_event(sent | {"customerId": "northwind", "fromPhoneNumber": "+15550100001"})
+    status, session = call(event)
     assert status == 200
-    assert session | sent | keys(session) in stored(directory)
+    assert session | sent | keys(session, event) in stored(directory)
 
 
 def test_an_id_is_32_hex_digits_and_no_two_are_equal(dynamodb: DynamoDBClient) -> None:
@@ -166,12 +172,13 @@ def test_all_field_errors_come_at_once(dynamodb: DynamoDBClient) -> None:
 def test_a_request_is_logged_in_one_line_without_what_it_says(
     dynamodb: DynamoDBClient, logged: list[dict[str, Any]]
 ) -> None:
-    _, session = call(make_event({"displayName": SECRET, "toAddress": SECRET}))
+    event = make_event({"displayName": SECRET, "toAddress": SECRET})
+    _, session = call(event)
     (line,) = logged
     assert len(stored(dynamodb)) == 1
     assert (line["level"], line["message"], line["status"]) == ("INFO", "OK", 200)
     assert (line["account_id"], line["session_id"]) == ("acme", session["id"])
-    assert line["request_id"] == "JKJaXmPLvHcESHA="
+    assert line["request_id"] == event["requestContext"]["requestId"]
     assert line["milliseconds"] >= 0
     assert not any(personal in str(line) for personal in PERSONAL)
 
@@ -234,6 +241,8 @@ def fail(dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """Make DynamoDB answer the next attempts of a put with these, one by one; None is a put that works."""
     assert dynamodb
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    client = store.make_client()  # of its own, as a client that failed much retries no more
+    monkeypatch.setattr(store, "client", client)
     answers: list[Answer] = []
 
     def answer(request: AWSPreparedRequest, **_: object) -> Any:  # noqa: ANN401 (the stubs say None, botocore does not)
@@ -244,9 +253,8 @@ def fail(dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             request.body = b'{"TableName": "none", "Item": {"pk": {"S": "none"}}}'
         return following
 
-    store.client.meta.events.register_first(EVENT, answer)
+    client.meta.events.register_first(EVENT, answer)
     yield lambda *following: answers.extend(following)
-    store.client.meta.events.unregister(EVENT, answer)
     assert answers == []
 
 
@@ -300,6 +308,37 @@ def test_a_put_that_may_have_been_applied_is_unknown_and_names_the_session(
     assert not any(personal in str(logged) for personal in PERSONAL)
 
 
+@pytest.mark.parametrize("answers", [[LOST] * 3, [FAILED] * 3, [THROTTLED] * 3, [LOST, THROTTLED, UNREACHED]])
+def test_with_a_key_a_put_without_an_answer_may_be_sent_again(
+    fail: Callable[..., None], answers: list[Answer], dynamodb: DynamoDBClient
+) -> None:
+    fail(*answers)
+    response = handler(make_event({}, key="k"), CONTEXT)
+    status = json.loads(response["body"])["responseStatus"]
+    assert (response["statusCode"], status["errorCode"]) == (503, "ServiceUnavailable")
+    assert response["headers"]["Retry-After"] == "1"
+    assert handler(make_event({}, key="k"), CONTEXT)["statusCode"] == 200
+    assert len(stored(dynamodb)) == 1
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+@pytest.mark.parametrize("answers", [[LOST] * 6, [THROTTLED] * 6, [UNREACHED] * 6, [FAILED, LOST, THROTTLED] * 2])
+def test_a_put_is_repeated_until_shortly_before_the_functions_timeout(
+    fail: Callable[..., None],
+    answers: list[Answer],
+    key: str | None,
+    dynamodb: DynamoDBClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sessions.store.time.sleep", lambda _: None)
+    remaining = iter([28_000, 14_001])
+    monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: next(remaining))
+    fail(*answers)
+    status, session = call(make_event({}, key=key))
+    assert (status, list(remaining)) == (200, [])
+    assert [item["id"] for item in stored(dynamodb)] == [session["id"]]
+
+
 @pytest.mark.parametrize("answer", [THROTTLED, FAILED, LOST, UNREACHED])
 def test_a_put_is_repeated_once_it_failed(fail: Callable[..., None], answer: Answer, dynamodb: DynamoDBClient) -> None:
     fail(answer)
@@ -321,9 +360,9 @@ def test_a_put_whose_answer_was_lost_after_it_was_applied_is_a_success(
             dynamodb.put_item(TableName=body["TableName"], Item=body["Item"])
             raise LOST
 
+    monkeypatch.setattr(store, "client", store.make_client())
     store.client.meta.events.register_first(EVENT, lose_the_first_answer)
     status, session = call(make_event({}))
-    store.client.meta.events.unregister(EVENT, lose_the_first_answer)
     assert (status, len(attempts)) == (200, 2)
     assert [item["id"] for item in stored(dynamodb)] == [session["id"]]
 
