@@ -198,6 +198,21 @@ class SessionInfo(EntityInfo):
     """The queue that the call rings in."""
 
 
+class SessionCreated(Model):
+    """What the event bus tells of a new session: the detail of the event, at least once."""
+
+    session: SessionInfo
+    """The session as the API replied it."""
+    start_session: bool
+    """Whether the session's flow is to start."""
+    parent_session_id: str | None = None
+    """The session of the same account that this one belongs to."""
+    with_address: str | None = None
+    """Whom the chat is with: `user:<id>` or `team:<id>`."""
+    event_id: str
+    """The same whenever the event is sent again, so that a consumer can drop repeats."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling, as the verified token says it. Nothing here ever comes from a request's body or URL."""
