@@ -26,7 +26,7 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help start url token logs stop build build-local openapi test lint deploy clean
+.PHONY: help start url token logs watch replay stop build build-local openapi events test lint deploy clean
 
 help: ## list the commands (the default)
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -44,6 +44,16 @@ token: $(APP_TOOLS) ## print a token of a demo user [USER=ada@example.com]
 
 logs: $(APP_TOOLS) ## print what the local functions logged
 	$(STACK) logs
+
+watch: $(APP_TOOLS) ## print the events of the local stack as they happen
+	$(STACK) watch
+
+replay: CONFIG = dev
+replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [CONFIG=dev]
+	$(PYTHON) tools/replay.py 'sessions-$(CONFIG)' '$(LETTERS)'
+
+events: $(APP_TOOLS) ## write docs/events from the models
+	PYTHONPATH=functions $(PYTHON) tools/events.py docs/events/SessionCreated.json
 
 stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack, and leave nothing of it behind
 	if [ -d $(STATE) ]; then $(STACK) stop; fi

@@ -284,6 +284,29 @@ def print_logs() -> None:
                     print(event["message"].rstrip())
 
 
+def watch() -> None:
+    """Prints each event of the bus as it happens, as a line of JSON, until it is interrupted. Leaves nothing behind."""
+    events, sqs = boto3.client("events"), boto3.client("sqs")
+    bus, name = outputs()["EventBusName"], f"watch-{os.getpid()}"
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["sessions"]}')
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": name, "Arn": queue_arn}])
+    try:
+        print("Waiting for events; Ctrl-C ends it.", file=sys.stderr, flush=True)
+        while True:
+            received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+            for message in received.get("Messages", []):
+                print(message["Body"], flush=True)
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        events.remove_targets(Rule=name, EventBusName=bus, Ids=[name])
+        events.delete_rule(Name=name, EventBusName=bus)
+        sqs.delete_queue(QueueUrl=queue)
+
+
 def stop(state: Path) -> None:
     """Ends the emulator and its workers, if they run, and removes the state folder; nothing but what start made."""
     if emulator := find_emulator(state):
@@ -358,7 +381,7 @@ def port_number(text: str) -> int | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("command", choices=["start", "url", "token", "logs", "stop"])
+    parser.add_argument("command", choices=["start", "url", "token", "logs", "watch", "stop"])
     parser.add_argument("--state", type=Path, default=ROOT / ".local", help="the stack's state folder")
     parser.add_argument("--port", type=port_number, help=f"start: the port on 127.0.0.1, {PORT} unless the stack runs")
     parser.add_argument("--user", default="ada@example.com", help="token: whose")
@@ -376,6 +399,9 @@ def main() -> None:
             case "logs":
                 need_emulator(arguments.state)
                 print_logs()
+            case "watch":
+                need_emulator(arguments.state)
+                watch()
             case "stop":
                 stop(arguments.state)
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from sessions import api, binding, models, rules
 from sessions.errors import ERRORS, ServiceError
@@ -22,6 +22,10 @@ CREATE_PATHS = {
     "/api/NewSession.json": "newSessionJson",
     "/json/reply/NewSession": "newSessionReply",
 }
+ROOTS: list[tuple[type[models.Model], JsonSchemaMode]] = [
+    (models.NewSession, "validation"),
+    (models.SessionInfo, "serialization"),
+]
 WRITE_ONLY = {"413", "504"}  # statuses that a read does not have
 ADA = models.Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
 SESSION_ID, REQUEST_ID = "7c9f8a4be2a04c2f8c51d0d1f6a3e9b7", "JKJaXmPLvHcESHA="
@@ -50,12 +54,9 @@ def describe_fields() -> dict[tuple[str, str], str]:
     }
 
 
-def make_schemas() -> dict[str, Any]:
-    """The JSON Schemas of the request, the reply and what they hold. A request's null is an absent field."""
-    _, document = models_json_schema(
-        [(models.NewSession, "validation"), (models.SessionInfo, "serialization")],
-        ref_template="#/components/schemas/{model}",
-    )
+def make_schemas(roots: list[tuple[type[models.Model], JsonSchemaMode]], place: str) -> dict[str, Any]:
+    """The JSON Schemas of these models and what they hold, to stand at `place`. A request's null is an absent field."""
+    _, document = models_json_schema(roots, ref_template=f"{place}{{model}}")
     schemas: dict[str, Any] = document["$defs"]
     descriptions = describe_fields()
     for name, schema in schemas.items():
@@ -255,7 +256,7 @@ def make_document() -> dict[str, Any]:
                 "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
             },
             "responses": responses,
-            "schemas": make_schemas() | make_error_schemas(),
+            "schemas": make_schemas(ROOTS, "#/components/schemas/") | make_error_schemas(),
         },
     }
 
