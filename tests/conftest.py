@@ -19,6 +19,8 @@ os.environ.update(
     AWS_SECRET_ACCESS_KEY="test",
     SESSIONS_TABLE="sessions",
     DIRECTORY_TABLE="directory",
+    EVENT_BUS="sessions",
+    DEAD_LETTERS="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
     POWERTOOLS_SERVICE_NAME="sessions",
 )
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):

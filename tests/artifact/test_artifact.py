@@ -71,6 +71,7 @@ def test_a_function_holds_our_own_modules_and_nothing_else(build: Path) -> None:
     functions = {
         "CreateSessionFunction": "sessions",
         "GetSessionFunction": "sessions",
+        "PublishEventsFunction": "sessions",
         "AddClaimsFunction": "directory",
         "ImportDirectoryFunction": "directory",
     }

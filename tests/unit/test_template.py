@@ -7,7 +7,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from directory import add_claims
-from sessions import store
+from sessions import publish_events, store
 
 type Resource = dict[str, Any]
 
@@ -44,6 +44,14 @@ def test_a_role_may_do_exactly_what_its_function_does(resources: dict[str, Resou
             )
         ],
         "AddClaimsRole": [("dynamodb:GetItem", directory)],
+        "PublishEventsRole": [
+            (
+                ["dynamodb:" + each for each in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")],
+                {"Fn::GetAtt": "SessionsTable.StreamArn"},
+            ),
+            ("events:PutEvents", {"Fn::GetAtt": "EventBus.Arn"}),
+            ("sqs:SendMessage", {"Fn::GetAtt": "PublishDeadLetters.Arn"}),
+        ],
     }
     assert set(allowed) == set(of_type(resources, "AWS::IAM::Role"))
     for role, on_data in allowed.items():
@@ -232,3 +240,112 @@ def test_every_attempt_ends_before_the_function_and_the_function_before_the_gate
     assert (
         longest_call(add_claims.client) + 1000 < resources["AddClaimsFunction"]["Properties"]["Timeout"] * 1000 <= 5000
     )
+
+
+def test_new_sessions_are_published_until_the_bus_takes_them(resources: dict[str, Resource]) -> None:
+    assert resources["SessionsTable"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    (mapping,) = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    assert mapping["EventSourceArn"] == {"Fn::GetAtt": "SessionsTable.StreamArn"}
+    assert mapping["FunctionName"] == {"Ref": "PublishEventsFunction.Alias"}
+    assert mapping["FilterCriteria"] == {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["MaximumRetryAttempts"] == -1
+    assert mapping["MaximumRecordAgeInSeconds"] == 22 * 3600
+    assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": "PublishDeadLetters.Arn"}}}
+    assert mapping["MaximumBatchingWindowInSeconds"] == 0
+
+
+def test_nobody_but_publish_events_talks_to_the_bus(resources: dict[str, Resource]) -> None:
+    for name in of_type(resources, "AWS::IAM::Role"):
+        speaks = any("events:" in str(action) or "sqs:" in str(action) for action, _ in statements(resources, name))
+        assert speaks is (name == "PublishEventsRole")
+
+
+def test_the_sessions_whose_flow_is_to_start_are_queued(resources: dict[str, Resource]) -> None:
+    (rule,) = of_type(resources, "AWS::Events::Rule").values()
+    assert rule["EventBusName"] == {"Ref": "EventBus"}
+    assert rule["EventPattern"] == {
+        "source": [publish_events.SOURCE],
+        "detail-type": [publish_events.DETAIL_TYPE],
+        "detail": {"startSession": [True]},
+    }
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": "FlowStartQueue.Arn"}
+    assert target["InputPath"] == "$.detail"
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": "FlowStartDeadLetters.Arn"}}
+
+
+def test_queues_are_encrypted_and_keep_messages_as_long_as_sqs_can(resources: dict[str, Resource]) -> None:
+    queues = of_type(resources, "AWS::SQS::Queue")
+    assert set(queues) == {"PublishDeadLetters", "FlowStartQueue", "FlowStartDeadLetters"}
+    for name, queue in queues.items():
+        assert queue["SqsManagedSseEnabled"] is True
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert "QueueName" not in queue
+        assert resources[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert resources[name]["UpdateReplacePolicy"] == "Retain"
+    assert queues["FlowStartQueue"]["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": "FlowStartDeadLetters.Arn"},
+        "maxReceiveCount": 5,
+    }
+
+
+def test_eventbridge_may_send_to_the_flow_starts_queues_for_their_rule_only(resources: dict[str, Resource]) -> None:
+    policies = of_type(resources, "AWS::SQS::QueuePolicy").values()
+    assert [policy["Queues"] for policy in policies] == [[{"Ref": "FlowStartQueue"}], [{"Ref": "FlowStartDeadLetters"}]]
+    for policy in policies:
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement == {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": {"Fn::GetAtt": f"{policy['Queues'][0]['Ref']}.Arn"},
+            "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": "FlowStartRule.Arn"}}},
+        }
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "dimension", "threshold"),
+    [
+        (
+            "PublishDeadLettersAlarm",
+            ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+            ("QueueName", {"Fn::GetAtt": "PublishDeadLetters.QueueName"}),
+            0,
+        ),
+        (
+            "FlowStartDeadLettersAlarm",
+            ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+            ("QueueName", {"Fn::GetAtt": "FlowStartDeadLetters.QueueName"}),
+            0,
+        ),
+        (
+            "PublishDelayAlarm",
+            ("AWS/Lambda", "IteratorAge"),
+            ("FunctionName", {"Ref": "PublishEventsFunction"}),
+            60_000,
+        ),
+        (
+            "FlowStartDelayAlarm",
+            ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
+            ("QueueName", {"Fn::GetAtt": "FlowStartQueue.QueueName"}),
+            300,
+        ),
+    ],
+)
+def test_what_is_lost_or_late_sounds_an_alarm(
+    resources: dict[str, Resource],
+    alarm: str,
+    metric: tuple[str, str],
+    dimension: tuple[str, Any],
+    threshold: int,
+) -> None:
+    properties = resources[alarm]["Properties"]
+    assert (properties["Namespace"], properties["MetricName"]) == metric
+    assert properties["Dimensions"] == [{"Name": dimension[0], "Value": dimension[1]}]
+    assert (properties["ComparisonOperator"], properties["Threshold"]) == ("GreaterThanThreshold", threshold)
+    assert (properties["Statistic"], properties["EvaluationPeriods"]) == ("Maximum", 1)
+    assert properties["AlarmDescription"]
+    notified = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert properties["AlarmActions"] == notified
