@@ -1,0 +1,250 @@
+"""What the event bus and the flow engine's queue get of the sessions that are created over HTTP, and the replay."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from jsonschema import Draft202012Validator
+from stack.conftest import Stack, command, run
+
+SECONDS = 60  # for an event to come; it takes less than one once the function is warm
+
+type Message = dict[str, Any]
+
+
+@dataclass
+class Queue:
+    """A queue of the stack, whose messages are taken out as they come."""
+
+    sqs: Any
+    url: str
+    messages: list[Message] = field(default_factory=list)
+
+    def send(self, body: object) -> None:
+        self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body))
+
+    def wait(self, done: Callable[[list[Message]], bool]) -> list[Message]:
+        """All messages that came until they suffice."""
+        deadline = time.monotonic() + SECONDS
+        while not done(self.messages):
+            assert time.monotonic() < deadline, f"{len(self.messages)} messages came"
+            self.receive(wait=1)
+        return self.messages
+
+    def receive(self, wait: int = 0) -> list[Message]:
+        """All messages that came until now."""
+        while received := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, WaitTimeSeconds=wait).get(
+            "Messages"
+        ):
+            for message in received:
+                self.messages.append(json.loads(message["Body"]))
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return self.messages
+
+
+@pytest.fixture
+def queue(stack: Stack) -> Callable[[str], Queue]:
+    """A queue of the template, without what earlier tests left in it."""
+
+    def find(logical_id: str) -> Queue:
+        resource = stack.client("cloudformation").describe_stack_resource(
+            StackName="sessions", LogicalResourceId=logical_id
+        )
+        found = Queue(stack.client("sqs"), resource["StackResourceDetail"]["PhysicalResourceId"])
+        found.receive()
+        found.messages.clear()
+        return found
+
+    return find
+
+
+@pytest.fixture
+def heard(stack: Stack, token: str) -> Iterator[Queue]:
+    """Hears every event from now on; those of the sessions that earlier tests created have come before."""
+    sqs, events, bus = stack.client("sqs"), stack.client("events"), stack.outputs()["EventBusName"]
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="heard", EventBusName=bus, EventPattern='{"source": ["sessions"]}')
+    events.put_targets(Rule="heard", EventBusName=bus, Targets=[{"Id": "heard", "Arn": arn}])
+    try:
+        queue = Queue(sqs, url)
+        last = stack.post({}, token).json()
+        queue.wait(lambda messages: last in sessions(messages))
+        queue.messages.clear()
+        yield queue
+    finally:
+        events.remove_targets(Rule="heard", EventBusName=bus, Ids=["heard"])
+        events.delete_rule(Name="heard", EventBusName=bus)
+        sqs.delete_queue(QueueUrl=url)
+
+
+def sessions(messages: list[Message]) -> list[Message]:
+    """The sessions that whole events announce."""
+    return [message["detail"]["session"] for message in messages]
+
+
+def replay(stack: Stack, *arguments: str) -> str:
+    """What tools/replay.py says."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/replay.py", "sessions", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"AWS_ENDPOINT_URL": stack.endpoint},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def make_record(stack: Stack, session: Message) -> Message:
+    """The record that the stream had of a session."""
+    key = {"pk": {"S": f"{session['accountId']}#{session['id']}"}}
+    item = stack.client("dynamodb").get_item(TableName=stack.outputs()["SessionsTableName"], Key=key)["Item"]
+    return {"eventID": "1", "eventName": "INSERT", "dynamodb": {"Keys": key, "NewImage": item}}
+
+
+def test_200_concurrent_creates_are_announced_as_they_were_replied_and_the_started_ones_are_queued(
+    stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
+) -> None:
+    flow_starts = queue("FlowStartQueue")
+    bodies = [{"displayName": f"Zoë {number}", "startSession": number % 4 == 0} for number in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda body: stack.post(body, token), bodies))
+    created = time.monotonic()
+    assert {reply.status for reply in replies} == {200}
+    replied = {reply.json()["id"]: reply.json() for reply in replies}
+    assert len(replied) == 200
+
+    events = heard.wait(lambda messages: len(messages) >= 200)
+    queued = flow_starts.wait(lambda messages: len(messages) >= 50)
+    assert time.monotonic() - created < 30
+    assert {session["id"]: session for session in sessions(events)} == replied
+    assert len({event["detail"]["eventId"] for event in events}) == len(events) == 200
+    started = {session_id for session_id, session in replied.items() if session["dialState"] == "Active"}
+    assert [detail["startSession"] for detail in queued] == [True] * 50
+    assert {detail["session"]["id"]: detail["session"] for detail in queued} == {key: replied[key] for key in started}
+    schema = Draft202012Validator(json.loads((ROOT / "docs/events/SessionCreated.json").read_text()))
+    for detail in queued:
+        schema.validate(detail)
+
+
+def test_a_refused_request_is_not_announced(stack: Stack, token: str, heard: Queue) -> None:
+    refused = [
+        stack.post({"channel": "Telex"}, token),
+        stack.post({"startSession": True, "callState": "Disconnected"}, token),
+        stack.post({"startSession": True, "customerId": "initech"}, token),
+        stack.post({"startSession": True, "displayName": "x" * 70_000}, token),
+        stack.post({"startSession": True}, "none"),
+        stack.post({"startSession": True}),
+    ]
+    assert [reply.status for reply in refused] == [400, 400, 400, 413, 401, 401]
+    after = stack.post({}, token).json()
+    assert sessions(heard.wait(bool)) == [after]
+
+
+def test_a_record_that_is_no_session_is_a_dead_letter_and_holds_nothing_up(
+    stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
+) -> None:
+    dead_letters = queue("PublishDeadLetters")
+    stack.table("SessionsTableName").put_item(Item={"pk": "acme#poison", "note": "by hand"})
+    after = stack.post({}, token).json()
+    assert sessions(heard.wait(bool)) == [after]
+    (letter,) = dead_letters.wait(bool)
+    assert letter["eventName"] == "INSERT"
+    assert letter["dynamodb"]["NewImage"] == {"pk": {"S": "acme#poison"}, "note": {"S": "by hand"}}
+
+    dead_letters.send(letter)
+    assert replay(stack, "publish") == "1 letters: 0 sessions were announced, 1 records are dead letters again."
+    assert dead_letters.wait(lambda messages: len(messages) == 2) == [letter, letter]
+    assert replay(stack, "publish").startswith("0 letters")
+
+
+def test_dead_letters_of_publish_events_are_replayed(
+    stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
+) -> None:
+    dead_letters = queue("PublishDeadLetters")
+    session = stack.post({"displayName": "Zoë"}, token).json()
+    (first,) = heard.wait(bool)
+    record = make_record(stack, session)
+    without_image = record | {"dynamodb": {"Keys": record["dynamodb"]["Keys"]}}
+    came = datetime.fromisoformat(session["dateCreated"]).replace(microsecond=0)
+    too_old = {
+        "requestContext": {"condition": "MaxRecordAgeExceeded"},
+        "DDBStreamBatchInfo": {
+            "shardId": "shardId-00000001573689847184-864758bb",
+            "startSequenceNumber": "800000000003126276362",
+            "approximateArrivalOfFirstRecord": f"{came:%Y-%m-%dT%H:%M:%SZ}",
+            "approximateArrivalOfLastRecord": f"{came + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}",
+            "batchSize": 1,
+        },
+    }
+    for letter in (record, without_image, too_old):
+        heard.messages.clear()
+        dead_letters.send(letter)
+        assert "0 records are dead letters again" in replay(stack, "publish")
+        again = heard.wait(lambda messages: session in sessions(messages))
+        assert first["detail"] in [event["detail"] for event in again]  # with the same eventId
+    assert dead_letters.receive() == []
+
+
+def test_a_session_is_announced_again_by_its_id(stack: Stack, token: str, heard: Queue) -> None:
+    session = stack.post({}, token).json()
+    heard.wait(bool)
+    assert replay(stack, f"acme#{session['id']}", "acme#none") == "1 of 2 sessions were announced."
+    first, second = heard.wait(lambda messages: len(messages) == 2)
+    assert first["detail"] == second["detail"]
+
+
+def test_dead_letters_of_the_flow_engine_are_replayed(
+    stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
+) -> None:
+    flow_starts, dead_letters = queue("FlowStartQueue"), queue("FlowStartDeadLetters")
+    stack.post({"startSession": True}, token)
+    (detail,), (event,) = flow_starts.wait(bool), heard.wait(bool)
+    assert detail == event["detail"]
+    dead_letters.send(detail)
+    dead_letters.send(event)  # as EventBridge sends what it could not hand over
+    assert replay(stack, "flow-start") == "2 letters went to the queue of the flow engine."
+    assert flow_starts.wait(lambda messages: len(messages) == 3) == [detail] * 3
+    assert dead_letters.receive() == []
+
+
+def test_watch_prints_events_as_they_happen_and_leaves_nothing_behind(stack: Stack, token: str) -> None:
+    rules, queues = stack.client("events"), stack.client("sqs")
+
+    def left() -> tuple[list[str], list[str]]:
+        found = rules.list_rules(EventBusName=stack.outputs()["EventBusName"])["Rules"]
+        return [rule["Name"] for rule in found], queues.list_queues()["QueueUrls"]
+
+    before = left()
+    with subprocess.Popen(
+        command(stack.state, "watch"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watch:
+        assert watch.stdout
+        assert watch.stderr
+        try:
+            assert "Ctrl-C" in watch.stderr.readline()
+            session = stack.post({}, token).json()
+            while session not in sessions([json.loads(watch.stdout.readline())]):
+                pass
+        finally:
+            watch.send_signal(signal.SIGINT)
+            _, said = watch.communicate(timeout=30)
+    assert (watch.returncode, said) == (0, "")
+    assert left() == before
+
+
+def test_watch_needs_a_stack(stack: Stack) -> None:
+    refused = run(stack.state.parent / "none", "watch")
+    assert (refused.returncode, refused.stderr) == (1, "The local stack is not running: run make start.\n")
