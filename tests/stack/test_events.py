@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from jsonschema import Draft202012Validator
-from stack.conftest import Stack, command, run
+from stack.conftest import Stack, command
 
 SECONDS = 60  # for an event to come; it takes less than one once the function is warm
 
@@ -243,8 +243,3 @@ def test_watch_prints_events_as_they_happen_and_leaves_nothing_behind(stack: Sta
             _, said = watch.communicate(timeout=30)
     assert (watch.returncode, said) == (0, "")
     assert left() == before
-
-
-def test_watch_needs_a_stack(stack: Stack) -> None:
-    refused = run(stack.state.parent / "none", "watch")
-    assert (refused.returncode, refused.stderr) == (1, "The local stack is not running: run make start.\n")

@@ -73,7 +73,7 @@ def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["url", "token", "logs"])
+@pytest.mark.parametrize("name", ["url", "token", "logs", "watch"])
 def test_a_command_that_needs_a_stack_says_how_to_start_one(tmp_path: Path, name: str) -> None:
     refused = run(tmp_path / "state", name)
     assert (refused.returncode, refused.stdout) == (1, "")
