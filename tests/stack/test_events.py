@@ -170,6 +170,34 @@ def test_a_record_that_is_no_session_is_a_dead_letter_and_holds_nothing_up(
     assert replay(stack, "publish").startswith("0 letters")
 
 
+def test_while_the_bus_is_away_nothing_is_dropped(
+    stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
+) -> None:
+    dead_letters = queue("PublishDeadLetters")
+    iam, role = stack.client("iam"), stack.function("PublishEventsFunction")["Role"].rpartition("/")[2]
+    policy = {"RoleName": role, "PolicyName": "publish-events"}
+    allowed = iam.get_role_policy(**policy)["PolicyDocument"]
+    others = [each for each in allowed["Statement"] if each["Action"] != "events:PutEvents"]
+    iam.put_role_policy(**policy, PolicyDocument=json.dumps(allowed | {"Statement": others}))
+    try:
+        created = [stack.post({"displayName": f"Zoë {number}"}, token).json() for number in range(5)]
+        deadline = time.monotonic() + SECONDS
+        while "FAILED" not in last_result(stack):
+            assert time.monotonic() < deadline
+            assert heard.receive(wait=1) == []
+    finally:
+        iam.put_role_policy(**policy, PolicyDocument=json.dumps(allowed))
+    announced = sessions(heard.wait(lambda messages: len(messages) >= 5))
+    assert sorted(announced, key=created.index) == created
+    assert dead_letters.receive() == []
+
+
+def last_result(stack: Stack) -> str:
+    """How the last batch of the stream ended."""
+    (mapping,) = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    return str(mapping["LastProcessingResult"])
+
+
 def test_dead_letters_of_publish_events_are_replayed(
     stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
 ) -> None:
