@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 # The bounds of the API's own fields, so that whatever is imported can be referred to.
-PLAIN = r"^[^\x00-\x1f\x7f-\x9f]+$"
+PLAIN = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+$"
 Identifier = Annotated[str, StringConstraints(max_length=128, pattern=PLAIN)]
-AccountId = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f#]+$")]
+AccountId = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff#]+$")]
 Name = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN)]
 EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
 PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{1,14}$")]

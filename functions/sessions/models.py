@@ -26,11 +26,12 @@ from sessions.enums import (
 
 # The formats of the request's strings, each with what a client is told when its value does not match. The patterns mean
 # the same to Rust (which runs them), ECMA-262 (which OpenAPI prescribes) and Python: no \d, no \p, no look-around.
-PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
-IDENTIFIER = r"^[^\x00-\x1f\x7f-\x9f]+$"
-MEMBER_ADDRESS = r"^(user|team):[^\x00-\x1f\x7f-\x9f]+$"
+# U+FFFE and U+FFFF are no characters, and SQS refuses a message that holds one: the session's flow would never start.
+PLAIN = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]*$"
+IDENTIFIER = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+$"
+MEMBER_ADDRESS = r"^(user|team):[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+$"
 E164 = r"^\+[1-9][0-9]{1,14}$"
-EMAIL = r"^[^\x00-\x20\x7f-\x9f@]+@[^\x00-\x20\x7f-\x9f@]+$"
+EMAIL = r"^[^\x00-\x20\x7f-\x9f\ufffe\uffff@]+@[^\x00-\x20\x7f-\x9f\ufffe\uffff@]+$"
 FORMATS = {
     PLAIN: "must not contain control characters",
     IDENTIFIER: "must not be empty or contain control characters",

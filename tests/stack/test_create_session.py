@@ -32,10 +32,10 @@ def tamper(token: str) -> str:
 
 
 def stored(stack: Stack, session: dict[str, Any]) -> dict[str, Any]:
-    """The item of a session, without its key and that of a listing to come."""
+    """The item of a session, without its key, that of a listing to come, and which request made it."""
     key = {"pk": f"{session['accountId']}#{session['id']}"}
     item: dict[str, Any] = stack.table("SessionsTableName").get_item(Key=key, ConsistentRead=True)["Item"]
-    del item["pk"], item["accountShard"]
+    del item["pk"], item["accountShard"], item["requestId"]
     return item
 
 
