@@ -211,7 +211,21 @@ def test_data_outlives_the_stack_and_is_protected_in_prod(resources: dict[str, R
 def test_every_parameter_is_described_and_bounded(template: dict[str, Any]) -> None:
     for name, parameter in template["Parameters"].items():
         assert parameter["Description"], name
-        assert {"AllowedValues", "AllowedPattern"} & set(parameter) or parameter["Type"] == "CommaDelimitedList", name
+        bounds = {"AllowedValues", "AllowedPattern", "MaxValue"}
+        assert bounds & set(parameter) or parameter["Type"] == "CommaDelimitedList", name
+
+
+def test_the_gateway_limits_the_requests_of_every_route(template: dict[str, Any]) -> None:
+    stage = template["Resources"]["ApiStage"]["Properties"]
+    assert stage["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "ThrottlingRate"},
+        "ThrottlingBurstLimit": {"Ref": "ThrottlingBurst"},
+    }
+    assert "RouteSettings" not in stage  # which would take precedence
+    for name, quota in (("ThrottlingRate", 10_000), ("ThrottlingBurst", 5_000)):
+        parameter = template["Parameters"][name]
+        assert (parameter["MinValue"], parameter["MaxValue"]) == (1, quota)
+        assert parameter["MinValue"] <= parameter["Default"] <= parameter["MaxValue"]
 
 
 @pytest.mark.parametrize("value", ["", "https://issuer.example.com", "https://issuer.example.com/tenant/v2.0"])
