@@ -26,7 +26,8 @@ ROOTS: list[tuple[type[models.Model], JsonSchemaMode]] = [
     (models.NewSession, "validation"),
     (models.SessionInfo, "serialization"),
 ]
-WRITE_ONLY = {"413", "504"}  # statuses that a read does not have
+WRITE_ONLY = {"413", "422", "504"}  # statuses that a read does not have
+GATEWAY_ERRORS = {"401": "Unauthorized", "429": "Too Many Requests"}  # what the gateway answers by itself
 ADA = models.Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
 SESSION_ID, REQUEST_ID = "7c9f8a4be2a04c2f8c51d0d1f6a3e9b7", "JKJaXmPLvHcESHA="
 NOW = datetime(2026, 11, 22, 8, 22, 44, 881000, tzinfo=UTC)
@@ -92,14 +93,17 @@ def reply_to(request: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def refer_to_headers(*names: str) -> dict[str, Any]:
+    """References to headers of responses."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
 def make_responses() -> dict[str, Any]:
-    """The responses by status: success, and every error of the table."""
+    """The responses by status: a session that was created, every error of the table, and the gateway's own errors."""
     examples = {name: {"summary": summary, "value": reply_to(body)} for name, (summary, body) in REQUESTS.items()}
     success = {
         "description": "The session",
-        "headers": {
-            name: {"$ref": f"#/components/headers/{name}"} for name in ("Cache-Control", "X-Content-Type-Options")
-        },
+        "headers": refer_to_headers("Cache-Control", "X-Content-Type-Options", "Idempotent-Replayed"),
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/SessionInfo"}, "examples": examples},
             "application/javascript": {
@@ -126,12 +130,18 @@ def make_responses() -> dict[str, Any]:
             "value": example or json.loads(response["body"])
         }
         if "Retry-After" in response["headers"]:
-            same_status["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
-    gateway = {"schema": {"$ref": "#/components/schemas/GatewayError"}, "examples": {}}
-    unauthorized = responses["401"]["content"]["application/json"]
-    unauthorized["schema"] = {"anyOf": [unauthorized["schema"], gateway["schema"]]}
-    unauthorized["examples"]["gateway"] = {"value": {"message": "Unauthorized"}}
-    return responses
+            same_status["headers"] = refer_to_headers("Retry-After")
+    gateway = {"$ref": "#/components/schemas/GatewayError"}
+    for status, message in GATEWAY_ERRORS.items():
+        example = {"gateway": {"value": {"message": message}}}
+        if status in responses:
+            media = responses[status]["content"]["application/json"]
+            media |= {"schema": {"anyOf": [media["schema"], gateway]}, "examples": media["examples"] | example}
+        else:
+            description = f"{message}: The gateway refuses it, as the route has more requests than it lets through."
+            content = {"application/json": {"schema": gateway, "examples": example}}
+            responses[status] = {"description": description, "content": content}
+    return dict(sorted(responses.items()))
 
 
 def make_error_schemas() -> dict[str, Any]:
@@ -156,7 +166,9 @@ def make_error_schemas() -> dict[str, Any]:
         "ErrorResponse": {"type": "object", "required": ["responseStatus"], "properties": {"responseStatus": status}},
         "GatewayError": {
             "type": "object",
-            "description": "What the gateway answers by itself: a missing or bad token, an unknown route.",
+            "description": (
+                "What the gateway answers by itself: a missing or bad token, an unknown route, too many requests."
+            ),
             "required": ["message"],
             "properties": {"message": text},
         },
@@ -173,9 +185,9 @@ def make_document() -> dict[str, Any]:
         "description": (
             "Starts a voice, chat or fax session for the caller, whom the token names. Keys and enum values match in "
             "any casing, null means absent, unknown keys are ignored, and an empty body is `{}`. JSON is read whatever "
-            "the Content-Type says."
+            "the Content-Type says. Without an `Idempotency-Key` each request creates a session."
         ),
-        "parameters": parameters,
+        "parameters": [{"$ref": "#/components/parameters/idempotencyKey"}, *parameters],
         "requestBody": {
             "required": False,
             "content": {
@@ -187,6 +199,7 @@ def make_document() -> dict[str, Any]:
         },
         "responses": {status: {"$ref": f"#/components/responses/{status}"} for status in responses if status != "404"},
     }
+    found = responses["200"] | {"headers": refer_to_headers("Cache-Control", "X-Content-Type-Options")}
     get = {
         "operationId": "getSession",
         "tags": ["sessions"],
@@ -195,7 +208,8 @@ def make_document() -> dict[str, Any]:
         "parameters": [{"$ref": "#/components/parameters/sessionId"}, *parameters],
         "responses": {
             status: {"$ref": f"#/components/responses/{status}"} for status in responses if status not in WRITE_ONLY
-        },
+        }
+        | {"200": found},
     }
     same = "The same operation under a path that ServiceStack clients use by themselves. "
     paths: dict[str, Any] = {
@@ -237,6 +251,22 @@ def make_document() -> dict[str, Any]:
                     "schema": text,
                     "example": SESSION_ID,
                 },
+                "idempotencyKey": {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "description": (
+                        "Makes the request safe to send again: the same key with the same request replies the session "
+                        "that the first one created, as it is now. With another request it is refused, 422. Keys are "
+                        "the user's own, are taken as they come, quotes included, and live as long as the session."
+                    ),
+                    "schema": {
+                        "type": "string",
+                        "pattern": f"^{binding.IDEMPOTENCY_KEY.pattern}$",
+                        "minLength": 1,
+                        "maxLength": 255,
+                    },
+                    "example": "0d5d3c3a-4f0b-4e0c-9d0f-5f3a1d1c7c11",
+                },
                 "format": {
                     "name": "format",
                     "in": "query",
@@ -253,6 +283,11 @@ def make_document() -> dict[str, Any]:
             "headers": {
                 "Cache-Control": {"description": "`no-store`", "schema": text},
                 "X-Content-Type-Options": {"description": "`nosniff`", "schema": text},
+                "Idempotent-Replayed": {
+                    "description": "`true` if an earlier request with the same `Idempotency-Key` created the session, "
+                    "else absent",
+                    "schema": {"type": "string", "enum": ["true"]},
+                },
                 "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
             },
             "responses": responses,

@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import openapi
-from sessions.errors import ERRORS
+from sessions import binding
+from sessions.errors import ERRORS, ServiceError
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,32 @@ def test_every_field_of_the_request_is_described_and_may_be_null(document: dict[
     for name, field in schema["properties"].items():
         assert field["description"]
         validator.validate({name: None})
+
+
+def test_creates_take_an_idempotency_key_and_a_read_does_not(document: dict[str, Any]) -> None:
+    key = {"$ref": "#/components/parameters/idempotencyKey"}
+    replayed = "Idempotent-Replayed"
+    responses = document["components"]["responses"]
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            creates = path != "/sessions/{sessionId}"
+            success = operation["responses"]["200"]
+            success = responses[success["$ref"].rpartition("/")[2]] if "$ref" in success else success
+            assert (key in operation["parameters"]) == creates
+            assert (replayed in success["headers"]) == creates
+            assert ("422" in operation["responses"]) == creates
+    schema = document["components"]["parameters"]["idempotencyKey"]["schema"]
+    validator = Draft202012Validator(schema)
+    for value in ("k", '"quoted"', "~" * 255):
+        assert validator.is_valid(value)
+        assert binding.read_idempotency_key({"headers": {"idempotency-key": value}}) == value
+    for value in ("", "~" * 256, "two words", "\n", "é"):
+        assert not validator.is_valid(value)
+        with pytest.raises(ServiceError):
+            binding.read_idempotency_key({"headers": {"idempotency-key": value}})
+
+
+def test_the_gateway_may_refuse_any_operation(document: dict[str, Any]) -> None:
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert {"401", "429"} <= set(operation["responses"])
