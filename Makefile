@@ -26,7 +26,8 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help start url token logs watch replay stop build build-local openapi events test lint deploy clean
+.PHONY: help start url token logs watch replay stop build build-local openapi events licences test soak lint deploy \
+  clean
 
 help: ## list the commands (the default)
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -65,6 +66,9 @@ build-local: .aws-sam/local/template.yaml ## build what the local stack gets: th
 openapi: $(APP_TOOLS) ## write docs/openapi.json from the models and the error table
 	PYTHONPATH=functions $(PYTHON) tools/openapi.py docs/openapi.json
 
+licences: build ## write docs/licences.md from the packages in the layer
+	$(PYTHON) tools/licences.py .aws-sam/build/DependenciesLayer/python docs/licences.md
+
 lint: $(APP_TOOLS) $(SAM_TOOLS) ## check format, lint rules, types and template
 	.venv/bin/ruff format --check --quiet . || { echo 'Some files are not formatted: run .venv/bin/ruff format.' >&2; exit 1; }
 	.venv/bin/ruff check .
@@ -73,6 +77,10 @@ lint: $(APP_TOOLS) $(SAM_TOOLS) ## check format, lint rules, types and template
 
 test: lint build build-local $(EMULATOR_TOOLS) $(NODE_CLIENT) ## lint, then the unit, integration, stack and sam local tests
 	.venv/bin/pytest tests/unit tests/integration tests/artifact tests/stack tests/sam -rs --cov --cov-report=term
+
+soak: DURATION = 120
+soak: build-local $(EMULATOR_TOOLS) ## load a local stack of its own for two minutes [DURATION=120]
+	$(PYTHON) tools/soak.py --seconds '$(DURATION)'
 
 deploy: CONFIG = dev
 deploy: $(APP_TOOLS) $(SAM_TOOLS) ## build, and deploy to the account that AWS_PROFILE names [CONFIG=dev]

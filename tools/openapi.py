@@ -270,7 +270,8 @@ def make_document() -> dict[str, Any]:
                 "format": {
                     "name": "format",
                     "in": "query",
-                    "description": "`json` asks for JSON whatever Accept says; anything else is refused with 406.",
+                    "description": "`json`, in any casing, asks for JSON whatever Accept says; empty means absent; "
+                    "anything else is refused with 406.",
                     "schema": {"type": "string", "enum": ["json"]},
                 },
                 "callback": {

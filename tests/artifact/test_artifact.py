@@ -1,6 +1,7 @@
 """What `sam build` made, which is what is deployed: .aws-sam/build is the default, .aws-sam/local for this machine."""
 
 import importlib.util
+import json
 import platform
 import re
 import tomllib
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+
+import licences
 
 ARM, X86 = 0xB7, 0x3E  # e_machine in an ELF header
 BUILDS = {
@@ -59,12 +62,41 @@ def test_the_layer_holds_the_wheels_of_the_lock_and_nothing_else(build: Path) ->
         wanted[name] = package["version"]
         dependencies = package["optional-dependencies"][extra] if extra else package.get("dependencies", [])
         todo += [(each["name"], None) for each in dependencies if each["name"] not in wanted]
-    site = build / "DependenciesLayer" / "python"
-    found = {
+    assert find_packages(build) == set(wanted.items())
+
+
+def find_packages(build: Path) -> set[tuple[str, str]]:
+    """The names and versions of the packages in the layer."""
+    folders = (build / "DependenciesLayer" / "python").glob("*.dist-info")
+    return {
         (name.lower().replace("_", "-"), version)
-        for name, version in (path.stem.rsplit("-", 1) for path in site.glob("*.dist-info"))
+        for name, version in (folder.stem.rsplit("-", 1) for folder in folders)
     }
-    assert found == set(wanted.items())
+
+
+def test_the_layer_has_an_sbom_that_lists_its_packages_and_nothing_else(build: Path) -> None:
+    sbom = json.loads((build / "DependenciesLayer" / "sbom.cdx.json").read_text())
+    assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.5")
+    assert {(each["name"], each["version"]) for each in sbom["components"]} == find_packages(build)
+    for component in sbom["components"]:
+        assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
+        assert all(each["hashes"] for each in component["externalReferences"])
+
+
+def test_the_sbom_of_equal_packages_is_equal(build: Path) -> None:
+    sbom = json.loads((build / "DependenciesLayer" / "sbom.cdx.json").read_text())
+    assert "serialNumber" not in sbom
+    assert "timestamp" not in sbom["metadata"]
+
+
+def test_the_page_of_licences_is_up_to_date(build: Path) -> None:
+    page = licences.make_page(build / "DependenciesLayer" / "python")
+    assert (ROOT / "docs/licences.md").read_text() == page, "run make licences"
+
+
+def test_every_package_in_the_layer_has_the_text_of_its_licence(build: Path) -> None:
+    for folder in (build / "DependenciesLayer" / "python").glob("*.dist-info"):
+        assert [path for path in folder.rglob("*") if path.name.upper().startswith(("LICENSE", "LICENCE"))], folder
 
 
 def test_a_function_holds_our_own_modules_and_nothing_else(build: Path) -> None:
