@@ -27,9 +27,9 @@ import local_stack
 CLIENTS = 16
 TIMEOUT = 30  # seconds that a reply may take
 WARM_UP = 300  # and a client's first ones: the emulator unpacks the layer for each worker, here 32 times
-# Megabytes by which a worker may grow between the first measurement, a tenth into the run, and the last. One that kept
-# as little as the 2 KB of each request would have grown more after 5,000 of them; allocators differ by 2 to 3 MB.
-GROWTH_MAX = 8
+# Megabytes by which a worker may grow from the first measurement, a tenth into the run, to the last. In two minutes
+# each answers about 500 requests and grows by 0.4 MB; one that kept 6 KB of each would have grown by 3.
+GROWTH_MAX = 3
 REFERENCES = {"withAddress": "team:support", "customerId": "northwind-paris", "fromPhoneNumber": "+15550100001"}
 
 
@@ -41,6 +41,7 @@ class Client:
         self.authorization = {"Authorization": f"Bearer {token}"}
         self.http = urllib3.PoolManager(retries=False)
         self.patience = WARM_UP
+        self.until = 0.0
         self.seconds: list[float] = []
         self.done: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
@@ -54,9 +55,9 @@ class Client:
         self.seconds.clear()
         self.done.clear()
 
-    def run(self, until: float) -> None:
-        """Repeats the mix until then."""
-        while time.monotonic() < until:
+    def run(self) -> None:
+        """Repeats the mix until it is time."""
+        while time.monotonic() < self.until:
             self.mix()
 
     def mix(self) -> None:
@@ -115,16 +116,24 @@ def soak(state: Path, seconds: float) -> bool:
     clients = [Client(url, token) for _ in range(CLIENTS)]
     measured = []
     with ThreadPoolExecutor(CLIENTS) as pool:
-        with local_stack.step(f"Warming up for {CLIENTS} clients"):
-            for each in [pool.submit(client.warm_up) for client in clients]:
+        try:
+            with local_stack.step(f"Warming up for {CLIENTS} clients"):
+                for each in [pool.submit(client.warm_up) for client in clients]:
+                    each.result()
+            begun = time.monotonic()
+            for client in clients:
+                client.until = begun + seconds
+            running = [pool.submit(client.run) for client in clients]
+            for part in (0.1, 0.5, 1.0):
+                time.sleep(max(0, begun + part * seconds - time.monotonic()))
+                measured.append(measure_memory(emulator.pid))
+            for each in running:
                 each.result()
-        begun = time.monotonic()
-        running = [pool.submit(client.run, begun + seconds) for client in clients]
-        for part in (0.1, 0.5, 1.0):
-            time.sleep(max(0, begun + part * seconds - time.monotonic()))
-            measured.append(measure_memory(emulator.pid))
-        for each in running:
-            each.result()
+        except BaseException:
+            for client in clients:
+                client.until = 0
+            local_stack.stop(state)  # so that no client waits for a reply
+            raise
 
     times = [each for client in clients for each in client.seconds]
     errors = sum((client.errors for client in clients), Counter[str]())
