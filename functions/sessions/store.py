@@ -19,7 +19,6 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -97,7 +96,7 @@ def get_session(account_id: str, session_id: str) -> SessionInfo:
     key = write_item(session_key(account_id, session_id))
     try:
         response = client.get_item(TableName=SESSIONS, Key=key, ConsistentRead=True)
-    except (ClientError, BotoCoreError) as error:
+    except Exception as error:  # botocore lets errors of its parsers through
         raise ServiceError("ServiceUnavailable") from error
     if "Item" not in response:
         raise ServiceError("NotFound")
@@ -177,11 +176,11 @@ def batch_get(wanted: Mapping[str, Any], remaining: Callable[[], int]) -> defaul
     while wanted:
         try:
             response = client.batch_get_item(RequestItems=wanted)
-        except (ClientError, BotoCoreError) as error:
+            answered, wanted = response["Responses"], response["UnprocessedKeys"]
+        except Exception as error:  # botocore lets errors of its parsers through, and answers that end too early
             raise ServiceError("ServiceUnavailable") from error
-        for table, items in response["Responses"].items():
+        for table, items in answered.items():
             found[table] += [read_item(item) for item in items]
-        wanted = response["UnprocessedKeys"]
         if wanted:
             if remaining() < 2 * CALL_MILLISECONDS + REPLY_MILLISECONDS:
                 raise ServiceError("ServiceUnavailable")
