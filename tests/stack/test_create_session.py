@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from stack.conftest import SignIn, Stack
+from stack.conftest import SignIn, Stack, run
 
 from sessions.models import SessionInfo
 
@@ -69,6 +69,15 @@ def test_a_user_without_the_role_or_an_account_is_forbidden(
     reply = stack.post({}, sign_in(email)[kind])
     assert reply.status == 403
     assert reply.json()["responseStatus"]["errorCode"] == "Forbidden"
+
+
+@pytest.mark.parametrize("parameter", ["access_token", "token", "Authorization", "jwt", "id_token"])
+def test_a_token_in_a_query_string_is_not_accepted_and_not_logged(stack: Stack, token: str, parameter: str) -> None:
+    before = count_sessions(stack)
+    assert stack.send("POST", f"/sessions?{parameter}={token}", "{}").status == 401
+    assert stack.send("POST", f"/sessions?{parameter}={token}", "{}", token).status == 200
+    assert count_sessions(stack) == before + 1
+    assert token not in run(stack.state, "logs").stdout
 
 
 def test_an_empty_request_creates_a_session_with_the_defaults(stack: Stack, token: str) -> None:
