@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from sessions import api, binding, models, rules
+from sessions import api, binding, models, references, rules
 from sessions.errors import ERRORS, ServiceError
 
 CREATE_PATHS = {
@@ -28,7 +28,7 @@ ROOTS: list[tuple[type[models.Model], JsonSchemaMode]] = [
 ]
 WRITE_ONLY = {"413", "422", "504"}  # statuses that a read does not have
 GATEWAY_ERRORS = {"401": "Unauthorized", "429": "Too Many Requests"}  # what the gateway answers by itself
-ADA = models.Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
+ADA = references.Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
 SESSION_ID, REQUEST_ID = "7c9f8a4be2a04c2f8c51d0d1f6a3e9b7", "JKJaXmPLvHcESHA="
 NOW = datetime(2026, 11, 22, 8, 22, 44, 881000, tzinfo=UTC)
 REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -87,7 +87,7 @@ def reply_to(request: dict[str, Any]) -> dict[str, Any]:
     if errors:
         response = api.respond_error(ServiceError("ValidationException", errors=errors), REQUEST_ID)
     else:
-        session = rules.create_session(bound, ADA, models.References(), SESSION_ID, NOW)
+        session = rules.create_session(bound, ADA, references.References(), SESSION_ID, NOW)
         response = api.respond(200, session.model_dump_json(exclude_none=True))
     content: dict[str, Any] = json.loads(response["body"])
     return content

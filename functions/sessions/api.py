@@ -11,7 +11,8 @@ from pydantic_core import to_json
 
 from sessions.binding import check_acceptable, read_callback
 from sessions.errors import ERRORS, ServiceError
-from sessions.models import Caller, SessionInfo
+from sessions.models import SessionInfo
+from sessions.references import Caller
 
 logger = Logger()
 

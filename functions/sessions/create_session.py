@@ -9,7 +9,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sessions import api, binding, rules, store
 from sessions.errors import ServiceError
 from sessions.idempotency import derive_session_id, fingerprint
-from sessions.models import Caller, NewSession, StoredSession
+from sessions.models import NewSession
+from sessions.references import Caller, StoredSession
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sessions import api, store
-from sessions.models import Caller
+from sessions.references import Caller
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

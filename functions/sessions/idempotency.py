@@ -9,7 +9,8 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from sessions.models import Caller, NewSession
+from sessions.models import NewSession
+from sessions.references import Caller
 
 
 def derive_session_id(caller: Caller, key: str) -> str:

@@ -6,8 +6,6 @@ and left out on the wire; lists and `applicationData` are always there: generate
 sentence below a field is its description in the OpenAPI document.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
@@ -212,53 +210,3 @@ class SessionCreated(Model):
     """Whom the chat is with: `user:<id>` or `team:<id>`."""
     event_id: str
     """The same whenever the event is sent again, so that a consumer can drop repeats."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is calling, as the verified token says it. Nothing here ever comes from a request's body or URL."""
-
-    user_id: str
-    account_id: str
-    account_name: str | None
-    name: str | None
-    email: str | None
-    endpoint_id: str | None
-    endpoint_name: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A user of the account, as a member of a session shows it."""
-
-    user_id: str
-    name: str
-    endpoint_id: str | None = None
-    avatar_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSession:
-    """A session that is there already, with what tells whose request made it."""
-
-    session: SessionInfo
-    fingerprint: str | None
-    """That of the request; None if it had no Idempotency-Key."""
-    request_id: str | None
-    """The gateway's id of that request."""
-
-
-@dataclass(frozen=True, slots=True)
-class References:
-    """What a request refers to, as far as the caller's account has it. Addresses are in lower case."""
-
-    customer: tuple[CustomerBreadcrumb, ...] = ()
-    """From the root to the customer itself; empty if the account does not have it."""
-    has_parent: bool = False
-    has_caller_id: bool = False
-    correspondents: tuple[Person, ...] | None = None
-    """The user or the team's users of `withAddress`; None if the account does not have it."""
-    people: Mapping[str, Person] = field(default_factory=dict)
-    """By email address."""
-    existing: StoredSession | None = None
-    """The session itself, if an earlier request with the same Idempotency-Key has made it."""

@@ -13,7 +13,8 @@ from sessions.enums import (
     SessionQueueStates,
 )
 from sessions.errors import FieldError
-from sessions.models import Caller, NewSession, Person, References, SessionInfo, SessionLogInfo, SessionMemberInfo
+from sessions.models import NewSession, SessionInfo, SessionLogInfo, SessionMemberInfo
+from sessions.references import Caller, Person, References
 
 MEMBERS_MAX = 50
 

@@ -27,7 +27,8 @@ from botocore.exceptions import (
 )
 
 from sessions.errors import ServiceError
-from sessions.models import CustomerBreadcrumb, NewSession, Person, References, SessionInfo, StoredSession
+from sessions.models import CustomerBreadcrumb, NewSession, SessionInfo
+from sessions.references import Person, References, StoredSession
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -22,8 +22,9 @@ from mypy_boto3_dynamodb import DynamoDBClient
 import events
 from sessions import binding, publish_events, rules, store
 from sessions.create_session import handler as create_session
-from sessions.models import Caller, CustomerBreadcrumb, Person, References
+from sessions.models import CustomerBreadcrumb
 from sessions.publish_events import DEAD_LETTERS, EVENT_BUS, NotPublishedError, handler
+from sessions.references import Caller, Person, References
 
 type Record = dict[str, Any]
 

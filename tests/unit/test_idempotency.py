@@ -8,7 +8,8 @@ from conftest import make_event
 from sessions import binding
 from sessions.errors import ServiceError
 from sessions.idempotency import derive_session_id, fingerprint
-from sessions.models import Caller, NewSession
+from sessions.models import NewSession
+from sessions.references import Caller
 
 ADA = Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
 EVERYTHING: dict[str, object] = {

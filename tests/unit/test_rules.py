@@ -9,15 +9,8 @@ import pytest
 
 from sessions import rules
 from sessions.enums import FlowChannels, SessionCallState, SessionDirections
-from sessions.models import (
-    Caller,
-    CustomerBreadcrumb,
-    NewSession,
-    Person,
-    References,
-    SessionInfo,
-    SessionMemberInfo,
-)
+from sessions.models import CustomerBreadcrumb, NewSession, SessionInfo, SessionMemberInfo
+from sessions.references import Caller, Person, References
 
 ADA = Caller("ada", "acme", "Acme Corp", "Ada Lovelace", "ada@example.com", "ep-ada", "Ada's desk")
 NOW = datetime(2026, 11, 22, 8, 0, 0, 123456, tzinfo=UTC)
