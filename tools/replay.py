@@ -46,11 +46,11 @@ class Stack:
     def publish(self, records: Iterable[Record]) -> tuple[int, int]:
         """Announce these. How many are announced, and how many became dead letters again."""
         published = dead = 0
-        for batch in batched(records, 10, strict=False):  # 4 MB at most, and Lambda takes 6
+        for batch in batched(records, 10, strict=False):  # 4 MB at most as UTF-8, and Lambda takes 6
             reply = self.functions.invoke(
                 FunctionName=self.ids["PublishEventsFunction"],
                 Qualifier="live",
-                Payload=json.dumps({"Records": batch}),
+                Payload=json.dumps({"Records": batch}, ensure_ascii=False).encode(),
             )
             counts = json.load(reply["Payload"])
             if "FunctionError" in reply:
@@ -85,10 +85,10 @@ class Stack:
             since = datetime.fromisoformat(batch["approximateArrivalOfFirstRecord"]) - timedelta(minutes=1)
             until = datetime.fromisoformat(batch["approximateArrivalOfLastRecord"]) + timedelta(seconds=2)
             yield from self.find_sessions(since, until)
-        elif "NewImage" in letter["dynamodb"]:
-            yield letter
-        else:  # it was too large for a message
+        elif "Keys" in letter.get("dynamodb", {}) and "NewImage" not in letter["dynamodb"]:  # too large for a message
             yield from self.find_session(letter["dynamodb"]["Keys"])
+        else:
+            yield letter
 
 
 def make_record(item: dict[str, Any]) -> Record:

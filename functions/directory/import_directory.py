@@ -1,15 +1,17 @@
 """Imports directory documents: who and what the accounts have, and who may sign in.
 
 A document is the whole state of each account that it names: what it omits is removed; other accounts are untouched. It
-is checked as a whole before anything is written. Every write may be repeated, and the order is such that an import that
-was interrupted leaves nobody with more than before or after it, and is completed by running it again:
+is checked as a whole before anything is written. Every write may be repeated, and an import that was interrupted is
+completed by running it, or a newer document, again:
 
-    1  sign-ins that the document omits are deleted     before the entries that tell which these are
-    2  entries that the document omits are deleted
-    3  entries are put
-    4  sign-ins are put                                 once the account is complete
+    1  addresses that the document omits are deleted     nobody keeps an access that was taken away
+    2  other entries that it omits are deleted
+    3  other entries are put
+    4  addresses are put                                 nobody signs in before the account is complete
 
-The sessions bundle reads these items; the template has their layout above the table.
+An address is two items, the account's entry and the sign-in, which are written in one transaction: whatever happens, a
+sign-in names an account exactly as long as that account has the entry by which the next import finds it. The sessions
+bundle reads these items; the template has their layout above the table.
 """
 
 import json
@@ -27,26 +29,30 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 
-from directory.models import Account, Directory, Error, Path, User, find_errors, make_chain
+from directory.entries import Item, make_entries, make_sign_in
+from directory.models import Account, Directory, Error, Path, find_errors
 
 TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
+
+ERRORS_MAX = 1000  # what Lambda answers has 6 MB at most
 
 client = boto3.client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
 serialize = TypeSerializer().serialize
 logger = Logger()
 
-type Item = dict[str, Any]
+type Key = tuple[str, str]
 
 
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Import the document that the event is.
 
     Answers {"accounts", "put", "deleted"}, numbers of accounts and items; or {"errors": [{"path", "message"}]} when
-    nothing was written. Raises what DynamoDB refuses for good, and when another import took an address meanwhile: then
-    run it again.
+    nothing was written: what is wrong in itself, else what contradicts the rest. Raises what DynamoDB refuses for good,
+    and when another import took an address meanwhile: then run it again.
     """
-    if len(json.dumps(event, ensure_ascii=False).encode()) > DOCUMENT_MAX:
+    text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode(errors="surrogatepass")) > DOCUMENT_MAX:
         return refuse([((), "the document is larger than 5 MB")])
     try:
         directory = parse(event=event, model=Directory)
@@ -56,25 +62,27 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     if errors := find_errors(directory) + find_taken_addresses(directory, owners):
         return refuse(errors)
 
-    entries = [entry for account in directory.accounts for entry in make_entries(account)]
-    sign_ins = [make_sign_in(account, user) for account in directory.accounts for user in account.users]
-    kept = {(entry["pk"], entry["sk"]) for entry in entries}
-    omitted = [
-        key for account in directory.accounts for key in find_keys(account) if (key["pk"], key["sk"]) not in kept
-    ]
+    entries = {key_of(entry): entry for account in directory.accounts for entry in make_entries(account)}
+    sign_ins = {f"EMAIL#{user.email.lower()}": make_sign_in(a, user) for a in directory.accounts for user in a.users}
+    omitted = [key for account in directory.accounts for key in find_keys(account) if key not in entries]
 
-    delete_sign_ins(omitted, {sign_in["pk"] for sign_in in sign_ins})
-    write([{"DeleteRequest": {"Key": write_item(key)}} for key in omitted])
-    write([{"PutRequest": {"Item": write_item(entry)}} for entry in entries])
-    put_sign_ins(sign_ins, owners)
+    transact([remove_address(key) for key in omitted if is_address(key) and key[1] not in sign_ins])
+    write([{"DeleteRequest": {"Key": write_key(key)}} for key in omitted if not is_address(key)])
+    write([{"PutRequest": {"Item": write_item(entry)}} for key, entry in entries.items() if not is_address(key)])
+    moved = {key[1]: key for key in omitted if is_address(key) and key[1] in sign_ins}
+    addresses = [(entry, sign_ins[sort_key]) for (_, sort_key), entry in entries.items() if sort_key in sign_ins]
+    transact([put_address(*each, owners.get(each[0]["sk"]), moved.get(each[0]["sk"])) for each in addresses])
     counts = {"accounts": len(directory.accounts), "put": len(entries) + len(sign_ins), "deleted": len(omitted)}
     logger.info("directory imported", extra=counts)
     return counts
 
 
 def refuse(errors: list[Error]) -> dict[str, Any]:
-    """The answer that tells what is wrong where, such as at `accounts[0].teams[1].userIds[2]`."""
-    return {"errors": [{"path": format_path(path), "message": message} for path, message in errors]}
+    """The answer that tells what is wrong where, such as at `accounts[0].teams[1].userIds[2]`: the first ERRORS_MAX."""
+    told = [{"path": format_path(path), "message": message} for path, message in errors[:ERRORS_MAX]]
+    if len(errors) > ERRORS_MAX:
+        told.append({"path": "", "message": f"and {len(errors) - ERRORS_MAX} more"})
+    return {"errors": told}
 
 
 def format_path(path: Path) -> str:
@@ -82,48 +90,14 @@ def format_path(path: Path) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
-# ----------------------------------------------------------------------------------------------------------- the items
+def key_of(item: Item) -> Key:
+    """The key of an item."""
+    return item["pk"], item["sk"]
 
 
-def make_entries(account: Account) -> Iterator[Item]:
-    """All that sessions of the account may refer to, each with what a create needs to know of it."""
-    pk = f"ACCOUNT#{account.id}"
-    yield {"pk": pk, "sk": "ACCOUNT", "id": account.id, "name": account.name}
-    people = {user.id: make_person(user) for user in account.users}
-    for user in account.users:
-        yield {"pk": pk, "sk": f"USER#{user.id}", **people[user.id]}
-        yield {"pk": pk, "sk": f"EMAIL#{user.email.lower()}", **people[user.id]}
-    for team in account.teams:
-        members = [people[user_id] for user_id in team.user_ids]
-        yield {"pk": pk, "sk": f"TEAM#{team.id}", "name": team.name, "members": members}
-    customers = {customer.id: customer for customer in account.customers}
-    for customer in account.customers:
-        breadcrumb = [{"id": each.id, "name": each.name} for each in make_chain(customer, customers)]
-        yield {"pk": pk, "sk": f"CUSTOMER#{customer.id}", "breadcrumb": breadcrumb}
-    for number in account.caller_ids:
-        yield {"pk": pk, "sk": f"CALLER_ID#{number}"}
-
-
-def make_person(user: User) -> Item:
-    """A user as a member of a session."""
-    person = {"userId": user.id, "name": user.name, "endpointId": user.endpoint_id, "avatarUrl": user.avatar_url}
-    return {name: value for name, value in person.items() if value is not None}
-
-
-def make_sign_in(account: Account, user: User) -> Item:
-    """What the claims of a user's tokens are made of (add_claims)."""
-    sign_in = {
-        "pk": f"EMAIL#{user.email.lower()}",
-        "sk": "SIGN_IN",
-        "email": user.email,
-        "userId": user.id,
-        "userName": user.name,
-        "accountId": account.id,
-        "accountName": account.name,
-        "endpointId": user.endpoint_id,
-        "endpointName": user.endpoint_name,
-    }
-    return {name: value for name, value in sign_in.items() if value is not None}
+def is_address(key: Key) -> bool:
+    """Whether this is an account's entry for an address, which has a sign-in beside it."""
+    return key[1].startswith("EMAIL#")
 
 
 def write_item(item: Item) -> Item:
@@ -131,10 +105,15 @@ def write_item(item: Item) -> Item:
     return {name: serialize(value) for name, value in item.items()}
 
 
+def write_key(key: Key) -> Item:
+    """A key in DynamoDB's wire types."""
+    return write_item({"pk": key[0], "sk": key[1]})
+
+
 # ----------------------------------------------------------------------------------------------------- reads and writes
 
 
-def find_keys(account: Account) -> Iterator[dict[str, str]]:
+def find_keys(account: Account) -> Iterator[Key]:
     """The keys of all that the account has in the table."""
     pages = client.get_paginator("query").paginate(
         TableName=TABLE,
@@ -145,7 +124,7 @@ def find_keys(account: Account) -> Iterator[dict[str, str]]:
     )
     for page in pages:
         for item in page["Items"]:
-            yield {"pk": item["pk"]["S"], "sk": item["sk"]["S"]}
+            yield item["pk"]["S"], item["sk"]["S"]
 
 
 def find_owners(directory: Directory) -> dict[str, str]:
@@ -155,7 +134,7 @@ def find_owners(directory: Directory) -> dict[str, str]:
     for batch in batched(sorted(keys), 100, strict=False):  # as many as BatchGetItem takes
         wanted: dict[str, Any] = {
             TABLE: {
-                "Keys": [write_item({"pk": key, "sk": "SIGN_IN"}) for key in batch],
+                "Keys": [write_key((key, "SIGN_IN")) for key in batch],
                 "ProjectionExpression": "pk, accountId",
                 "ConsistentRead": True,
             }
@@ -191,42 +170,40 @@ def write(requests: list[Any]) -> None:
                 time.sleep(next(pauses))
 
 
-def delete_sign_ins(omitted: list[dict[str, str]], kept: set[str]) -> None:
-    """Delete the sign-ins whose addresses the account's omitted entries tell, unless the document gives them anew.
+def remove_address(key: Key) -> list[Any]:
+    """The writes that take an address from its account: its entry, and its sign-in, which must be the account's."""
+    account_id = key[0].removeprefix("ACCOUNT#")
+    sign_in = {
+        "TableName": TABLE,
+        "Key": write_key((key[1], "SIGN_IN")),
+        "ConditionExpression": "attribute_not_exists(pk) OR accountId = :account",
+        "ExpressionAttributeValues": {":account": {"S": account_id}},
+    }
+    return [{"Delete": sign_in}, {"Delete": {"TableName": TABLE, "Key": write_key(key)}}]
 
-    Each only while it is the account's.
+
+def put_address(entry: Item, sign_in: Item, owner: str | None, moved_from: Key | None) -> list[Any]:
+    """The writes that give an account an address: its entry and its sign-in, and off with the entry that it moves from.
+
+    Only while the address is free, or belongs to the owner whom it had when it was checked.
     """
-    for key in omitted:
-        if key["sk"].startswith("EMAIL#") and key["sk"] not in kept:
-            try:
-                client.delete_item(
-                    TableName=TABLE,
-                    Key=write_item({"pk": key["sk"], "sk": "SIGN_IN"}),
-                    ConditionExpression="accountId = :account",
-                    ExpressionAttributeValues={":account": {"S": key["pk"].removeprefix("ACCOUNT#")}},
-                )
-            except client.exceptions.ConditionalCheckFailedException:
-                logger.info("the sign-in is gone already")
+    put = {
+        "TableName": TABLE,
+        "Item": write_item(sign_in),
+        "ConditionExpression": "attribute_not_exists(pk) OR accountId IN (:before, :after)",
+        "ExpressionAttributeValues": {
+            ":before": {"S": owner or sign_in["accountId"]},
+            ":after": {"S": sign_in["accountId"]},
+        },
+    }
+    writes: list[Any] = [{"Put": put}, {"Put": {"TableName": TABLE, "Item": write_item(entry)}}]
+    return writes + ([{"Delete": {"TableName": TABLE, "Key": write_key(moved_from)}}] if moved_from else [])
 
 
-def put_sign_ins(sign_ins: list[Item], owners: dict[str, str]) -> None:
-    """Put sign-ins, each only while its address is free or belongs to whom it belonged when it was checked."""
-    for batch in batched(sign_ins, 100, strict=False):  # as many as TransactWriteItems takes
-        puts: list[Any] = [
-            {
-                "Put": {
-                    "TableName": TABLE,
-                    "Item": write_item(sign_in),
-                    "ConditionExpression": "attribute_not_exists(pk) OR accountId IN (:before, :after)",
-                    "ExpressionAttributeValues": {
-                        ":before": {"S": owners.get(sign_in["pk"], sign_in["accountId"])},
-                        ":after": {"S": sign_in["accountId"]},
-                    },
-                }
-            }
-            for sign_in in batch
-        ]
-        client.transact_write_items(TransactItems=puts)
+def transact(groups: list[list[Any]]) -> None:
+    """Make these writes, those of a group all or none."""
+    for batch in batched(groups, 33, strict=False):  # of up to three writes: TransactWriteItems takes 100
+        client.transact_write_items(TransactItems=[write for group in batch for write in group])
 
 
 def back_off() -> Iterator[float]:

@@ -45,12 +45,14 @@ def check(request: NewSession, caller: Caller, found: References) -> list[FieldE
 
 def gather_people(request: NewSession, caller: Caller, found: References) -> list[Person]:
     """Who takes part, each once: the creator, then whom the chat is with, then the addresses in their order."""
-    creator = Person(caller.user_id, caller.name or caller.email or caller.user_id, caller.endpoint_id)
     addressed = [found.people.get(address.lower()) for address in request.member_email_addresses]
+    others = [person for person in [*(found.correspondents or ()), *addressed] if person]
+    # The token tells who the creator is, but not their picture: that is known if the request names them as well.
+    picture = next((person.avatar_url for person in others if person.user_id == caller.user_id), None)
+    creator = Person(caller.user_id, caller.name or caller.email or caller.user_id, caller.endpoint_id, picture)
     each_once: dict[str, Person] = {}
-    for person in [creator, *(found.correspondents or ()), *addressed]:
-        if person:
-            each_once.setdefault(person.user_id, person)
+    for person in [creator, *others]:
+        each_once.setdefault(person.user_id, person)
     return list(each_once.values())
 
 

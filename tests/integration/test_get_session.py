@@ -7,6 +7,7 @@ import pytest
 from conftest import CONTEXT, load_event, make_event, make_get
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from sessions import store
 from sessions.create_session import handler as create_session
 from sessions.get_session import handler
 
@@ -39,6 +40,20 @@ def test_a_session_is_replied_as_it_was_when_it_was_created(
     created = create(**fields)
     got = handler(make_get(json.loads(created["body"])["id"] + suffix), CONTEXT)
     assert got == created
+
+
+def test_a_session_is_read_consistently(dynamodb: DynamoDBClient) -> None:
+    assert dynamodb
+    session_id = json.loads(create()["body"])["id"]
+    asked: list[dict[str, Any]] = []
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        asked.append(params)
+
+    store.client.meta.events.register("provide-client-params.dynamodb.GetItem", note)
+    handler(make_get(session_id), CONTEXT)
+    store.client.meta.events.unregister("provide-client-params.dynamodb.GetItem", note)
+    assert [params["ConsistentRead"] for params in asked] == [True]
 
 
 def test_a_session_comes_as_jsonp(dynamodb: DynamoDBClient) -> None:

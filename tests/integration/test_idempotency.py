@@ -102,10 +102,12 @@ def test_a_key_adds_no_call_of_dynamodb(directory: DynamoDBClient) -> None:
         called.append(model.name)
 
     store.client.meta.events.register("before-call.dynamodb", note)
-    for body in ({}, {}, REFERRING, REFERRING):
-        send(body, key="k" if body == {} else "r")
+    parent = json.loads(send({}, key="k")["body"])["id"]
+    for key, body in (("k", {}), ("r", REFERRING), ("r", REFERRING)) + 2 * (("p", {"parentSessionId": parent}),):
+        assert send(body, key=key)["statusCode"] == 200
     store.client.meta.events.unregister("before-call.dynamodb", note)
-    assert called == ["PutItem", "PutItem", "BatchGetItem", "PutItem", "BatchGetItem"]
+    plain, referring = ["PutItem", "PutItem"], ["BatchGetItem", "PutItem", "BatchGetItem"]
+    assert called == plain + 2 * referring
 
 
 def test_a_parent_may_be_named_with_a_key(directory: DynamoDBClient) -> None:

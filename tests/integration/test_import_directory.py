@@ -264,7 +264,95 @@ def test_an_import_that_was_interrupted_is_completed_by_running_it_again(
         assert items(dynamodb) == expected
         if not crashed:
             break
-    assert crash_at == 5  # two sign-ins deleted, a batch of deletes, a batch of puts, a transaction of sign-ins
+    assert crash_at == 4  # addresses deleted, entries deleted, entries put, addresses put
+
+
+def import_in_between(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has another import run as a whole between the third and the fourth step of the next one."""
+    write = import_directory.write
+    calls = itertools.count()
+
+    def write_then_import(requests: list[Any]) -> None:
+        write(requests)
+        if next(calls) == 1:
+            monkeypatch.setattr(import_directory, "write", write)
+            load(document)
+
+    monkeypatch.setattr(import_directory, "write", write_then_import)
+
+
+def test_of_two_imports_at_once_none_leaves_a_sign_in_that_the_next_cannot_find(
+    dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = {"accounts": [make_account("acme", "ada@example.com")]}
+    import_in_between(without, monkeypatch)
+    load({"accounts": [make_account("acme", "ada@example.com", "eve@example.com")]})
+    load(without)
+    assert {key for key in items(dynamodb) if key[1] == "SIGN_IN"} == {("EMAIL#ada@example.com", "SIGN_IN")}
+    assert "errors" not in load({"accounts": [make_account("globex", "eve@example.com")]})
+
+
+def test_an_interrupted_move_between_accounts_leaves_no_sign_in_that_the_next_import_cannot_find(
+    dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load({"accounts": [make_account("acme", "ada@example.com", "eve@example.com"), make_account("globex")]})
+    moved = {"accounts": [make_account("acme", "ada@example.com"), make_account("globex", "eve@example.com")]}
+    assert load_with_a_crash(moved, 1, monkeypatch)  # at its second write, the transaction of addresses
+    load({"accounts": [make_account("acme", "ada@example.com")]})
+    assert ("EMAIL#eve@example.com", "SIGN_IN") not in items(dynamodb)
+
+
+def test_a_sign_in_of_another_account_is_never_deleted(dynamodb: DynamoDBClient) -> None:
+    load({"accounts": [make_account("acme", "eve@example.com")]})
+    dynamodb.update_item(
+        TableName="directory",
+        Key={"pk": {"S": "EMAIL#eve@example.com"}, "sk": {"S": "SIGN_IN"}},
+        UpdateExpression="SET accountId = :account",
+        ExpressionAttributeValues={":account": {"S": "globex"}},
+    )
+    with pytest.raises(Exception, match="TransactionCanceledException"):
+        load({"accounts": [make_account("acme")]})
+    assert items(dynamodb)["EMAIL#eve@example.com", "SIGN_IN"]["accountId"] == "globex"
+
+
+def test_what_stays_is_never_deleted_in_between(dynamodb: DynamoDBClient, document: Document) -> None:
+    load(document)
+    removed: list[str] = []
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        removed.extend(str(write) for write in params.get("TransactItems", []) if "Delete" in write)
+        removed.extend(
+            str(write) for write in params.get("RequestItems", {}).get("directory", []) if "DeleteRequest" in write
+        )
+
+    events = import_directory.client.meta.events
+    events.register("provide-client-params.dynamodb", note)
+    load(document)
+    events.unregister("provide-client-params.dynamodb", note)
+    assert (removed, len(items(dynamodb))) == ([], 25)
+
+
+def test_more_errors_than_an_answer_can_hold_are_counted(dynamodb: DynamoDBClient) -> None:
+    account = make_account("acme") | {"callerIds": ["+1"] * 1500}
+    errors = refusals({"accounts": [account]})
+    assert len(errors) == 1001
+    assert errors[-1] == ("", "and 500 more")
+    assert items(dynamodb) == {}
+
+
+def test_a_lone_surrogate_is_an_error_with_its_place(dynamodb: DynamoDBClient) -> None:
+    account = make_account("acme") | {"name": "\ud800"}
+    assert [path for path, _ in refusals({"accounts": [account]})] == ["accounts[0].name"]
+    assert items(dynamodb) == {}
+
+
+def test_the_size_of_a_document_is_that_of_its_shortest_json(dynamodb: DynamoDBClient) -> None:
+    account = make_account("acme") | {"callerIds": [f"+1{number:07}" for number in range(430_000)]}
+    text = json.dumps({"accounts": [account]}, separators=(",", ":"))
+    assert 4.8e6 < len(text) < 5 * 1024 * 1024 < len(json.dumps({"accounts": [account]}))
+    account["callerIds"].append("none")
+    assert [path for path, _ in refusals({"accounts": [account]})] == ["accounts[0].callerIds[430000]"]
+    assert items(dynamodb) == {}
 
 
 def test_what_dynamodb_hands_back_is_sent_again(

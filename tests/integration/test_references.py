@@ -171,6 +171,21 @@ def test_a_create_with_references_is_two_calls_however_many_it_names(
     assert operations == ["BatchGetItem"]
 
 
+def test_sessions_are_read_consistently_and_the_directory_is_not(directory: DynamoDBClient) -> None:
+    assert directory
+    _, parent = call(make_event())
+    asked: dict[str, Any] = {}
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        asked.update(params["RequestItems"])
+
+    store.client.meta.events.register("provide-client-params.dynamodb.BatchGetItem", note)
+    assert call(make_event({"parentSessionId": parent["id"], "customerId": "northwind"}))[0] == 200
+    store.client.meta.events.unregister("provide-client-params.dynamodb.BatchGetItem", note)
+    assert asked["sessions"]["ConsistentRead"] is True
+    assert "ConsistentRead" not in asked["directory"]
+
+
 class Halting:
     """batch_get_item that answers one key at a time, and hands the others back."""
 

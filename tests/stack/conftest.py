@@ -90,7 +90,7 @@ class Stack:
             self.base_url + path,
             body=body,
             headers={"Content-Type": "application/json"} | authorization | (headers or {}),
-            timeout=30,
+            timeout=120,  # the emulator starts a worker for each request that comes meanwhile
             retries=False,
         )
 
@@ -101,7 +101,7 @@ class Stack:
     def get(self, session_id: str, token: str | None = None) -> urllib3.BaseHTTPResponse:
         """Reads a session, or is refused."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return urllib3.request("GET", f"{self.url}/{session_id}", headers=headers, timeout=30, retries=False)
+        return urllib3.request("GET", f"{self.url}/{session_id}", headers=headers, timeout=120, retries=False)
 
 
 @pytest.fixture(scope="session")

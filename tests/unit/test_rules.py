@@ -25,7 +25,11 @@ FOUND = References(
     has_parent=True,
     has_caller_id=True,
     correspondents=(BOB, CAROL),
-    people={"bob@example.com": BOB, "carol@example.com": CAROL, "ada@example.com": Person("ada", "A. Lovelace")},
+    people={
+        "bob@example.com": BOB,
+        "carol@example.com": CAROL,
+        "ada@example.com": Person("ada", "A. Lovelace", None, "https://example.com/ada.png"),
+    },
 )
 
 
@@ -168,6 +172,7 @@ def test_members_are_the_creator_then_whom_the_chat_is_with_then_the_addresses_e
 def test_a_creator_who_is_named_again_stays_as_the_token_has_them() -> None:
     session = create({"memberEmailAddresses": ["bob@example.com", "ADA@example.com"]})
     assert [member.display_name for member in session.members] == ["Ada Lovelace", "Bob Stone"]
+    assert (session.members[0].endpoint_id, session.members[0].avatar_url) == ("ep-ada", "https://example.com/ada.png")
 
 
 def test_a_member_has_what_is_known_of_the_user() -> None:

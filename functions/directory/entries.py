@@ -1,0 +1,49 @@
+"""The directory table's items for an account. Pure; the template has their layout above the table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from directory.models import Account, User, make_chain
+
+type Item = dict[str, Any]
+
+
+def make_entries(account: Account) -> Iterator[Item]:
+    """All that sessions of the account may refer to, each with what a create needs to know of it."""
+    pk = f"ACCOUNT#{account.id}"
+    yield {"pk": pk, "sk": "ACCOUNT", "id": account.id, "name": account.name}
+    people = {user.id: make_person(user) for user in account.users}
+    for user in account.users:
+        yield {"pk": pk, "sk": f"USER#{user.id}", **people[user.id]}
+        yield {"pk": pk, "sk": f"EMAIL#{user.email.lower()}", **people[user.id]}
+    for team in account.teams:
+        members = [people[user_id] for user_id in team.user_ids]
+        yield {"pk": pk, "sk": f"TEAM#{team.id}", "name": team.name, "members": members}
+    customers = {customer.id: customer for customer in account.customers}
+    for customer in account.customers:
+        breadcrumb = [{"id": each.id, "name": each.name} for each in make_chain(customer, customers)]
+        yield {"pk": pk, "sk": f"CUSTOMER#{customer.id}", "breadcrumb": breadcrumb}
+    for number in account.caller_ids:
+        yield {"pk": pk, "sk": f"CALLER_ID#{number}"}
+
+
+def make_person(user: User) -> Item:
+    """A user as a member of a session."""
+    person = {"userId": user.id, "name": user.name, "endpointId": user.endpoint_id, "avatarUrl": user.avatar_url}
+    return {name: value for name, value in person.items() if value is not None}
+
+
+def make_sign_in(account: Account, user: User) -> Item:
+    """What the claims of a user's tokens are made of (add_claims)."""
+    sign_in = {
+        "pk": f"EMAIL#{user.email.lower()}",
+        "sk": "SIGN_IN",
+        "email": user.email,
+        "userId": user.id,
+        "userName": user.name,
+        "accountId": account.id,
+        "accountName": account.name,
+        "endpointId": user.endpoint_id,
+        "endpointName": user.endpoint_name,
+    }
+    return {name: value for name, value in sign_in.items() if value is not None}
