@@ -96,9 +96,11 @@ def get_session(account_id: str, session_id: str) -> SessionInfo:
         raise ServiceError("NotFound")
     key = write_item(session_key(account_id, session_id))
     try:
-        response = client.get_item(TableName=SESSIONS, Key=key, ConsistentRead=True)
+        response = client.get_item(TableName=SESSIONS, Key=key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL")
     except Exception as error:  # botocore lets errors of its parsers through
         raise ServiceError("ServiceUnavailable") from error
+    if "ConsumedCapacity" not in response:  # an answer that was cut short looks like one without an item
+        raise ServiceError("ServiceUnavailable")
     if "Item" not in response:
         raise ServiceError("NotFound")
     return SessionInfo.model_validate(read_item(response["Item"]))
