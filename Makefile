@@ -26,8 +26,8 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help start url token logs watch replay stop build build-local openapi events licences test soak lint deploy \
-  clean
+.PHONY: help start url token logs watch replay stop build build-local openapi events licences test soak bench lint \
+  deploy clean
 
 help: ## list the commands (the default)
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -82,6 +82,10 @@ soak: DURATION = 120
 soak: build-local $(EMULATOR_TOOLS) ## load a local stack of its own for two minutes [DURATION=120]
 	$(PYTHON) tools/soak.py --seconds '$(DURATION)'
 
+bench: ROUNDS = 25
+bench: build-local .aws-sam/peers/.installed ## measure the service beside its peers; writes docs/benchmarks.md [ROUNDS=25]
+	$(PYTHON) tests/benchmarks/bench.py --rounds '$(ROUNDS)' --write docs
+
 deploy: CONFIG = dev
 deploy: $(APP_TOOLS) $(SAM_TOOLS) ## build, and deploy to the account that AWS_PROFILE names [CONFIG=dev]
 	tools/step 'Building for AWS ($(ARCHITECTURE))' $(SAM) build --config-env $(CONFIG)
@@ -110,6 +114,18 @@ tools/%/.venv/.synced: tools/%/pyproject.toml tools/%/uv.lock .python-version | 
 
 tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/package-lock.json
 	tools/step 'Installing the TypeScript client' npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+# Beside the builds and as the layer is made: of wheels, with bytecode, outside of any environment.
+.aws-sam/peers/.installed: tests/benchmarks/peers/pyproject.toml tests/benchmarks/peers/uv.lock \
+  $(wildcard tests/benchmarks/peers/*.py) $(APP_TOOLS)
+	rm -rf .aws-sam/peers
+	mkdir -p .aws-sam/peers
+	$(UV) export --quiet --frozen --project tests/benchmarks/peers --output-file .aws-sam/peers/requirements.txt
+	tools/step 'Installing the peers' $(UV) pip install --quiet --no-deps --require-hashes --only-binary :all: \
+	  --requirements .aws-sam/peers/requirements.txt --target .aws-sam/peers --python $(PYTHON)
+	cp tests/benchmarks/peers/*.py .aws-sam/peers
+	$(PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash .aws-sam/peers
 	touch $@
 
 .aws-sam/build/template.yaml: $(SOURCES) $(APP_TOOLS) $(SAM_TOOLS)
