@@ -8,13 +8,15 @@ https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-pre-t
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
+from botocore.session import get_session
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 TABLE = os.environ["DIRECTORY_TABLE"]
 
@@ -31,11 +33,8 @@ CLAIMS = {
 
 # Cognito waits 5 s for a trigger, its cold start included: two attempts of 1 s (connecting, TLS and waiting) and up to
 # 1 s of back-off end before.
-client = boto3.client(
-    "dynamodb",
-    config=Config(connect_timeout=0.25, read_timeout=0.5, retries={"mode": "standard", "total_max_attempts": 2}),
-)
-deserialize = TypeDeserializer().deserialize
+config = Config(connect_timeout=0.25, read_timeout=0.5, retries={"mode": "standard", "total_max_attempts": 2})
+client = cast("DynamoDBClient", get_session().create_client("dynamodb", config=config))
 logger = Logger()
 
 
@@ -57,4 +56,4 @@ def find_claims(user: dict[str, str]) -> dict[str, str]:
         return {}
     key = {"pk": {"S": f"EMAIL#{user['email'].lower()}"}, "sk": {"S": "SIGN_IN"}}
     item = client.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item", {})
-    return {claim: deserialize(item[attribute]) for claim, attribute in CLAIMS.items() if attribute in item}
+    return {claim: item[attribute]["S"] for claim, attribute in CLAIMS.items() if attribute in item}

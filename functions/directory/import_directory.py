@@ -20,25 +20,26 @@ import random
 import time
 from collections.abc import Iterator
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
+from botocore.session import get_session
 
 from directory.entries import Item, make_entries, make_sign_in
 from directory.models import Account, Directory, Error, Path, find_errors
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
-
 ERRORS_MAX = 1000  # what Lambda answers has 6 MB at most
 
-client = boto3.client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
-serialize = TypeSerializer().serialize
+config = Config(retries={"mode": "standard", "total_max_attempts": 5})
+client = cast("DynamoDBClient", get_session().create_client("dynamodb", config=config))
 logger = Logger()
 
 type Key = tuple[str, str]
@@ -101,8 +102,14 @@ def is_address(key: Key) -> bool:
 
 
 def write_item(item: Item) -> Item:
-    """Plain values as DynamoDB's wire types."""
-    return {name: serialize(value) for name, value in item.items()}
+    """Plain values, which are strings, lists and objects, as DynamoDB's wire types."""
+    return {name: write_value(value) for name, value in item.items()}
+
+
+def write_value(value: str | list[Any] | Item) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"S": value}
+    return {"M": write_item(value)} if isinstance(value, dict) else {"L": [write_value(each) for each in value]}
 
 
 def write_key(key: Key) -> Item:

@@ -15,15 +15,19 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
+from botocore.session import get_session
 
 from sessions.models import SessionCreated
+from sessions.wire import read_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
 
 EVENT_BUS = os.environ["EVENT_BUS"]
 DEAD_LETTERS = os.environ["DEAD_LETTERS"]  # the queue's URL
@@ -36,9 +40,9 @@ ATTEMPTS = 4
 
 logger = Logger()
 config = Config(connect_timeout=1, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-events = boto3.client("events", config=config)
-sqs = boto3.client("sqs", config=config)
-deserialize = TypeDeserializer().deserialize
+sdk = get_session()
+events = cast("EventBridgeClient", sdk.create_client("events", config=config))
+sqs = cast("SQSClient", sdk.create_client("sqs", config=config))
 
 
 class NotPublishedError(Exception):
@@ -70,7 +74,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
 
 def make_detail(record: dict[str, Any]) -> str:
     """The event's detail for a new item of the table, as JSON. Raises what its parsing raises if it is no session."""
-    image = {name: deserialize(value) for name, value in record["dynamodb"]["NewImage"].items()}
+    image = read_item(record["dynamodb"]["NewImage"])
     event_id = f"{image['id']}-{image['dateCreated']}"
     content = {"startSession": False} | image | {"session": image, "eventId": event_id}
     detail = SessionCreated.model_validate(content).model_dump_json(exclude_none=True)
