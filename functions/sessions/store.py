@@ -66,8 +66,8 @@ def make_client() -> "DynamoDBClient":
     """A client whose calls end within CALL_MILLISECONDS, and whose puts are counted as above.
 
     Of botocore, because boto3 adds nothing to it but the time of its import. What it sends is made here, from what the
-    models have validated: it need not be checked once more against the service's model, which a seventh of a call went
-    into. A user agent that is given is not put together anew for each request, another twelfth.
+    models have validated: to check it against the service's model too is a seventh of a call. A user agent that is
+    given is not put together anew for each request, which is another thirteenth (both by profile).
     """
     config = Config(
         connect_timeout=1,

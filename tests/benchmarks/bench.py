@@ -227,7 +227,7 @@ def describe_machine() -> str:
 
 
 def find_versions(path: Path, names: set[str]) -> str:
-    found = {each.name.lower(): each.version for each in distributions(path=[str(path)])}
+    found = {each.name.lower().replace("_", "-"): each.version for each in distributions(path=[str(path)])}
     return ", ".join(f"{name} {found[name]}" for name in sorted(names & found.keys()))
 
 

@@ -1,0 +1,27 @@
+"""Our values on DynamoDB's wire, held against boto3's own serialiser, which the layer does not have."""
+
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.wire import read_item, write_item
+
+values = st.recursive(st.text() | st.booleans(), lambda each: st.lists(each) | st.dictionaries(st.text(), each))
+
+
+@given(st.dictionaries(st.text(), values))
+def test_items_are_written_and_read_as_boto3_does(attributes: dict[str, Any]) -> None:
+    item = {name: TypeSerializer().serialize(value) for name, value in attributes.items()}
+    assert write_item(attributes) == item
+    assert (
+        read_item(item) == {name: TypeDeserializer().deserialize(value) for name, value in item.items()} == attributes
+    )
+
+
+@pytest.mark.parametrize("value", [1, 1.5, None, [None], {"a": 1}])
+def test_what_our_items_do_not_have_is_refused(value: object) -> None:
+    with pytest.raises(TypeError):
+        write_item({"name": value})
