@@ -32,4 +32,4 @@ def read_value(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
         return read_item(content)
     if kind == "L":
         return [read_value(each) for each in content]
-    return content
+    return None if kind == "NULL" else content

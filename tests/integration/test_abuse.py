@@ -12,7 +12,7 @@ import pytest
 from conftest import CONTEXT, make_event, make_get
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from sessions import create_session, get_session, store
+from sessions import create_session, get_session, wire
 from sessions.models import NewSession, SessionInfo
 
 SECRET = "s3cret"
@@ -23,7 +23,7 @@ FIXED_HEADERS = {"Content-Type", "Cache-Control", "X-Content-Type-Options"}
 
 
 def scan(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
-    return [store.read_item(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
+    return [wire.read_item(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
 
 
 def send(event: dict[str, Any]) -> tuple[int, str]:
@@ -197,7 +197,7 @@ def test_what_fails_is_logged_without_what_is_personal(
 def test_a_bad_item_is_logged_without_its_values(dynamodb: DynamoDBClient, logged: list[dict[str, Any]]) -> None:
     session_id = "0" * 32
     item = {"pk": f"acme#{session_id}", "displayName": SECRET, "direction": SECRET, "log": [{"message": SECRET}]}
-    dynamodb.put_item(TableName="sessions", Item=store.write_item(item))
+    dynamodb.put_item(TableName="sessions", Item=wire.write_item(item))
     response = get_session.handler(make_get(session_id), CONTEXT)
     assert response["statusCode"] == 500
     assert logged[0]["level"] == "ERROR"

@@ -13,7 +13,7 @@ from conftest import CONTEXT, ROOT, load_event, make_event, make_get
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from directory import add_claims
-from sessions import create_session, get_session, store
+from sessions import create_session, get_session, store, wire
 from sessions.api import identify
 from sessions.idempotency import derive_session_id
 
@@ -86,7 +86,7 @@ def inject(what: str, operation: str, dynamodb: DynamoDBClient) -> None:
 
 
 def scan(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
-    return [store.read_item(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
+    return [wire.read_item(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
 
 
 def make_request(where: str, what: str) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def break_down(where: str, what: str, session_id: str, dynamodb: DynamoDBClient)
     elif what == "table missing":
         dynamodb.delete_table(TableName="directory" if where == "lookup" else "sessions")
     elif what == "bad item":
-        dynamodb.put_item(TableName="sessions", Item=store.write_item({"pk": f"acme#{session_id}", "id": session_id}))
+        dynamodb.put_item(TableName="sessions", Item=wire.write_item({"pk": f"acme#{session_id}", "id": session_id}))
     elif what == "bad entry":
         key = {"pk": "ACCOUNT#acme", "sk": "CUSTOMER#northwind"}
-        dynamodb.put_item(TableName="directory", Item=store.write_item(key))
+        dynamodb.put_item(TableName="directory", Item=wire.write_item(key))
 
 
 def send(where: str, what: str, dynamodb: DynamoDBClient) -> dict[str, Any]:

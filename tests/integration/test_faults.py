@@ -23,7 +23,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from conftest import Context, make_event
 
-from sessions import store
+from sessions import store, wire
 from sessions.create_session import handler
 
 CREATES = 2_000
@@ -112,7 +112,7 @@ class DynamoDB(ThreadingHTTPServer):
         self.seen: Counter[str | None] = Counter()
         self.turn = Lock()
         northwind = {"sk": "CUSTOMER#northwind", "breadcrumb": [{"id": "northwind", "name": "Northwind"}]}
-        self.directory = {"CUSTOMER#northwind": store.write_item(northwind)}
+        self.directory = {"CUSTOMER#northwind": wire.write_item(northwind)}
         self.sessions: dict[str, Any] = {}
 
     def next_fault(self) -> str | None:
@@ -193,7 +193,7 @@ def run_creates(make: Callable[[int], list[Response]]) -> tuple[list[list[Respon
             replies = list(threads.map(make, range(CREATES)))
     print(dict(dynamodb.seen), Counter(each["statusCode"] for several in replies for each in several))  # noqa: T201
     assert set(dynamodb.seen) == {None, *FAULTS}
-    items = [store.read_item(item) for item in dynamodb.sessions.values()]
+    items = [wire.read_item(item) for item in dynamodb.sessions.values()]
     return replies, {item["id"]: item for item in items}
 
 

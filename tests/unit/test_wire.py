@@ -25,3 +25,7 @@ def test_items_are_written_and_read_as_boto3_does(attributes: dict[str, Any]) ->
 def test_what_our_items_do_not_have_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
         write_item({"name": value})
+
+
+def test_a_null_that_another_component_stored_is_none() -> None:
+    assert read_item({"outcome": {"NULL": True}}) == {"outcome": None}
