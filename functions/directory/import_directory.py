@@ -4,7 +4,8 @@ A document is the whole state of each account that it names: what it omits is re
 is checked as a whole before anything is written. Every write may be repeated, and an import that was interrupted is
 completed by running it, or a newer document, again:
 
-    1  addresses that the document omits are deleted     nobody keeps an access that was taken away
+    1  addresses that the document omits are deleted     nobody keeps an access that was taken away; one that moves
+                                                         to another account of the document is its old one's until 4
     2  other entries that it omits are deleted
     3  other entries are put
     4  addresses are put                                 nobody signs in before the account is complete
@@ -39,6 +40,8 @@ DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
 ERRORS_MAX = 1000  # what Lambda answers has 6 MB at most
 
 config = Config(retries={"mode": "standard", "total_max_attempts": 5})
+# Why a transaction is refused that may be sent again. The SDK does not: to it, these are all one error.
+PASSING = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 client = cast("DynamoDBClient", get_session().create_client("dynamodb", config=config))
 logger = Logger()
 
@@ -70,9 +73,8 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     transact([remove_address(key) for key in omitted if is_address(key) and key[1] not in sign_ins])
     write([{"DeleteRequest": {"Key": write_key(key)}} for key in omitted if not is_address(key)])
     write([{"PutRequest": {"Item": write_item(entry)}} for key, entry in entries.items() if not is_address(key)])
-    moved = {key[1]: key for key in omitted if is_address(key) and key[1] in sign_ins}
-    addresses = [(entry, sign_ins[sort_key]) for (_, sort_key), entry in entries.items() if sort_key in sign_ins]
-    transact([put_address(*each, owners.get(each[0]["sk"]), moved.get(each[0]["sk"])) for each in addresses])
+    addresses = [(entry, sign_ins[key[1]]) for key, entry in entries.items() if is_address(key)]
+    transact([put_address(entry, sign_in, owners.get(entry["sk"])) for entry, sign_in in addresses])
     counts = {"accounts": len(directory.accounts), "put": len(entries) + len(sign_ins), "deleted": len(omitted)}
     logger.info("directory imported", extra=counts)
     return counts
@@ -189,28 +191,39 @@ def remove_address(key: Key) -> list[Any]:
     return [{"Delete": sign_in}, {"Delete": {"TableName": TABLE, "Key": write_key(key)}}]
 
 
-def put_address(entry: Item, sign_in: Item, owner: str | None, moved_from: Key | None) -> list[Any]:
-    """The writes that give an account an address: its entry and its sign-in, and off with the entry that it moves from.
+def put_address(entry: Item, sign_in: Item, owner: str | None) -> list[Any]:
+    """The writes that give an account an address: its entry and its sign-in, and off with the entry of another owner.
 
     Only while the address is free, or belongs to the owner whom it had when it was checked.
     """
+    account_id = sign_in["accountId"]
     put = {
         "TableName": TABLE,
         "Item": write_item(sign_in),
         "ConditionExpression": "attribute_not_exists(pk) OR accountId IN (:before, :after)",
-        "ExpressionAttributeValues": {
-            ":before": {"S": owner or sign_in["accountId"]},
-            ":after": {"S": sign_in["accountId"]},
-        },
+        "ExpressionAttributeValues": {":before": {"S": owner or account_id}, ":after": {"S": account_id}},
     }
     writes: list[Any] = [{"Put": put}, {"Put": {"TableName": TABLE, "Item": write_item(entry)}}]
-    return writes + ([{"Delete": {"TableName": TABLE, "Key": write_key(moved_from)}}] if moved_from else [])
+    if owner and owner != account_id:
+        writes.append({"Delete": {"TableName": TABLE, "Key": write_key((f"ACCOUNT#{owner}", entry["sk"]))}})
+    return writes
 
 
 def transact(groups: list[list[Any]]) -> None:
-    """Make these writes, those of a group all or none."""
+    """Make these writes, those of a group all or none; again if they are throttled or another write is in the way."""
     for batch in batched(groups, 33, strict=False):  # of up to three writes: TransactWriteItems takes 100
-        client.transact_write_items(TransactItems=[write for group in batch for write in group])
+        writes = [write for group in batch for write in group]
+        pauses = back_off()
+        while True:
+            try:
+                client.transact_write_items(TransactItems=writes)
+                break
+            except client.exceptions.TransactionCanceledException as error:
+                reasons = {reason.get("Code", "None") for reason in error.response["CancellationReasons"]}
+                if not reasons <= PASSING | {"None"}:
+                    logger.exception("an address belongs to another account")
+                    raise
+                time.sleep(next(pauses))
 
 
 def back_off() -> Iterator[float]:

@@ -202,7 +202,7 @@ def put_session(
 
         answer           the item is there             and then
         applied          ours                          None
-        condition fails  ours, as its request id says  None: an earlier attempt was applied, and its answer was lost
+        condition fails  ours: an attempt unsettled    None (and its request id is ours as well)
         condition fails  another request's             that
         refused          not, or not by us             ServiceUnavailable, which may be sent again
         none             nobody can tell               with a key ServiceUnavailable, without one OutcomeUnknown
@@ -228,7 +228,7 @@ def put_session(
             )
         except client.exceptions.ConditionalCheckFailedException as error:
             existing = read_stored(read_item(error.response["Item"]))  # type: ignore[typeddict-item]
-            if existing.request_id == request_id:
+            if unsettled.get() and existing.request_id == request_id:
                 return None
             if fingerprint is None:
                 raise

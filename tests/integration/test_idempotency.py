@@ -57,6 +57,17 @@ def test_the_same_key_with_another_request_is_refused(
     assert count(directory) == 1
 
 
+def test_requests_that_share_the_gateways_id_are_told_apart(directory: DynamoDBClient) -> None:
+    # sam local start-api gives all requests of its process the same id.
+    first, same, other = (make_event({"displayName": name}, "k") for name in ("x", "x", "y"))
+    same["requestContext"]["requestId"] = other["requestContext"]["requestId"] = first["requestContext"]["requestId"]
+    created, replayed, refused = (handler(event, CONTEXT) for event in (first, same, other))
+    assert replayed["headers"]["Idempotent-Replayed"] == "true"
+    assert replayed["body"] == created["body"]
+    assert code(refused) == (422, "IdempotencyKeyReused")
+    assert count(directory) == 1
+
+
 def test_a_replay_returns_the_session_as_it_is_now(directory: DynamoDBClient) -> None:
     session_id = json.loads(send()["body"])["id"]
     directory.update_item(

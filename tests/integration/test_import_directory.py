@@ -295,11 +295,59 @@ def test_of_two_imports_at_once_none_leaves_a_sign_in_that_the_next_cannot_find(
 def test_an_interrupted_move_between_accounts_leaves_no_sign_in_that_the_next_import_cannot_find(
     dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load({"accounts": [make_account("acme", "ada@example.com", "eve@example.com"), make_account("globex")]})
-    moved = {"accounts": [make_account("acme", "ada@example.com"), make_account("globex", "eve@example.com")]}
-    assert load_with_a_crash(moved, 1, monkeypatch)  # at its second write, the transaction of addresses
-    load({"accounts": [make_account("acme", "ada@example.com")]})
-    assert ("EMAIL#eve@example.com", "SIGN_IN") not in items(dynamodb)
+    both = [make_account("acme", "ada@example.com", "eve@example.com"), make_account("globex")]
+    moved = [make_account("acme", "ada@example.com"), make_account("globex", "eve@example.com")]
+    for crash_at in itertools.count():
+        load({"accounts": both})
+        crashed = load_with_a_crash({"accounts": moved}, crash_at, monkeypatch)
+        load({"accounts": moved[:1]})
+        owner = items(dynamodb).get(("EMAIL#eve@example.com", "SIGN_IN"), {}).get("accountId")
+        assert owner == (None if crashed else "globex")
+        if not crashed:
+            break
+    assert crash_at == 3
+
+
+def test_an_address_that_comes_back_during_an_import_is_in_one_account(
+    dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_globex = [make_account("acme"), make_account("globex", "eve@example.com")]
+    load({"accounts": in_globex})
+    find_keys = import_directory.find_keys
+
+    def find_keys_while_it_is_away(account: Any) -> list[Any]:  # noqa: ANN401
+        monkeypatch.setattr(import_directory, "find_keys", find_keys)
+        load({"accounts": [make_account("acme"), make_account("globex")]})
+        keys = list(find_keys(account))
+        load({"accounts": in_globex})
+        return keys
+
+    monkeypatch.setattr(import_directory, "find_keys", find_keys_while_it_is_away)
+    load({"accounts": [make_account("acme", "eve@example.com"), make_account("globex")]})
+    assert {key for key in items(dynamodb) if "eve@example.com" in "".join(key)} == {
+        ("ACCOUNT#acme", "EMAIL#eve@example.com"),
+        ("EMAIL#eve@example.com", "SIGN_IN"),
+    }
+
+
+@pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"])
+def test_a_transaction_that_is_throttled_or_in_the_way_of_another_is_sent_again(
+    dynamodb: DynamoDBClient, document: Document, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setattr("directory.import_directory.time.sleep", lambda _: None)
+    transact = import_directory.client.transact_write_items
+    calls = itertools.count()
+
+    def refuse_first(**arguments: Any) -> Any:  # noqa: ANN401
+        if next(calls) == 0:
+            reasons = [{"Code": "None"}, {"Code": code}]
+            content: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise import_directory.client.exceptions.TransactionCanceledException(content, "TransactWriteItems")
+        return transact(**arguments)
+
+    monkeypatch.setattr(import_directory.client, "transact_write_items", refuse_first)
+    assert load(document)["put"] == len(items(dynamodb)) == 25
+    assert next(calls) == 2
 
 
 def test_a_sign_in_of_another_account_is_never_deleted(dynamodb: DynamoDBClient) -> None:
