@@ -41,6 +41,7 @@ FAULTS = [
     "applied, then cut by a reset",
     "applied, then cut by an end",
 ]
+UNREAD, UNREAD_RATE = "reset before the request was read", 0.02
 BODIES: list[dict[str, Any]] = [
     {},
     {"displayName": "Zoë"},
@@ -56,6 +57,15 @@ class Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 1  # seconds, then an idle one is closed: botocore leaves that to the garbage collector
     server: "DynamoDB"
+
+    def handle_one_request(self) -> None:
+        """Now and then the connection is reset before anything of the request is read."""
+        if self.server.random.random() < UNREAD_RATE:
+            self.server.seen[UNREAD] += 1
+            self.close_connection = True
+            self.reset()
+        else:
+            super().handle_one_request()
 
     def do_POST(self) -> None:
         operation = self.headers["X-Amz-Target"].partition(".")[2]
@@ -192,7 +202,7 @@ def run_creates(make: Callable[[int], list[Response]]) -> tuple[list[list[Respon
         with closing(store.client), ThreadPoolExecutor(THREADS) as threads:
             replies = list(threads.map(make, range(CREATES)))
     print(dict(dynamodb.seen), Counter(each["statusCode"] for several in replies for each in several))  # noqa: T201
-    assert set(dynamodb.seen) == {None, *FAULTS}
+    assert set(dynamodb.seen) == {None, UNREAD, *FAULTS}
     items = [wire.read_item(item) for item in dynamodb.sessions.values()]
     return replies, {item["id"]: item for item in items}
 
