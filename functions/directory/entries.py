@@ -8,6 +8,11 @@ from directory.models import Account, User, make_chain
 type Item = dict[str, Any]
 
 
+def address_key(user: User) -> str:
+    """What stands for the user's email address in keys, whatever its casing."""
+    return f"EMAIL#{user.email.lower()}"
+
+
 def make_entries(account: Account) -> Iterator[Item]:
     """All that sessions of the account may refer to, each with what a create needs to know of it."""
     pk = f"ACCOUNT#{account.id}"
@@ -15,7 +20,7 @@ def make_entries(account: Account) -> Iterator[Item]:
     people = {user.id: make_person(user) for user in account.users}
     for user in account.users:
         yield {"pk": pk, "sk": f"USER#{user.id}", **people[user.id]}
-        yield {"pk": pk, "sk": f"EMAIL#{user.email.lower()}", **people[user.id]}
+        yield {"pk": pk, "sk": address_key(user), **people[user.id]}
     for team in account.teams:
         members = [people[user_id] for user_id in team.user_ids]
         yield {"pk": pk, "sk": f"TEAM#{team.id}", "name": team.name, "members": members}
@@ -36,7 +41,7 @@ def make_person(user: User) -> Item:
 def make_sign_in(account: Account, user: User) -> Item:
     """What the claims of a user's tokens are made of (add_claims)."""
     sign_in = {
-        "pk": f"EMAIL#{user.email.lower()}",
+        "pk": address_key(user),
         "sk": "SIGN_IN",
         "email": user.email,
         "userId": user.id,

@@ -29,7 +29,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from botocore.session import get_session
 
-from directory.entries import Item, make_entries, make_sign_in
+from directory.entries import Item, address_key, make_entries, make_sign_in
 from directory.models import Account, Directory, Error, Path, find_errors
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
 ERRORS_MAX = 1000  # what Lambda answers has 6 MB at most
 
-config = Config(retries={"mode": "standard", "total_max_attempts": 5})
 # Why a transaction is refused that may be sent again. The SDK does not: to it, these are all one error.
 PASSING = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
+
+config = Config(retries={"mode": "standard", "total_max_attempts": 5})
 client = cast("DynamoDBClient", get_session().create_client("dynamodb", config=config))
 logger = Logger()
 
@@ -67,7 +68,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
         return refuse(errors)
 
     entries = {key_of(entry): entry for account in directory.accounts for entry in make_entries(account)}
-    sign_ins = {f"EMAIL#{user.email.lower()}": make_sign_in(a, user) for a in directory.accounts for user in a.users}
+    sign_ins = {address_key(user): make_sign_in(a, user) for a in directory.accounts for user in a.users}
     omitted = [key for account in directory.accounts for key in find_keys(account) if key not in entries]
 
     transact([remove_address(key) for key in omitted if is_address(key) and key[1] not in sign_ins])
@@ -138,7 +139,7 @@ def find_keys(account: Account) -> Iterator[Key]:
 
 def find_owners(directory: Directory) -> dict[str, str]:
     """The account that each address of the document belongs to now, by the key of its sign-in; not those of none."""
-    keys = {f"EMAIL#{user.email.lower()}" for account in directory.accounts for user in account.users}
+    keys = {address_key(user) for account in directory.accounts for user in account.users}
     owners: dict[str, str] = {}
     for batch in batched(sorted(keys), 100, strict=False):  # as many as BatchGetItem takes
         wanted: dict[str, Any] = {
@@ -164,7 +165,7 @@ def find_taken_addresses(directory: Directory, owners: dict[str, str]) -> list[E
         (("accounts", index, "users", number, "email"), "belongs to another account")
         for index, account in enumerate(directory.accounts)
         for number, user in enumerate(account.users)
-        if owners.get(f"EMAIL#{user.email.lower()}", account.id) not in named
+        if owners.get(address_key(user), account.id) not in named
     ]
 
 
@@ -221,7 +222,7 @@ def transact(groups: list[list[Any]]) -> None:
             except client.exceptions.TransactionCanceledException as error:
                 reasons = {reason.get("Code", "None") for reason in error.response["CancellationReasons"]}
                 if not reasons <= PASSING | {"None"}:
-                    logger.exception("an address belongs to another account")
+                    logger.exception("a transaction of addresses was refused")
                     raise
                 time.sleep(next(pauses))
 
