@@ -22,6 +22,7 @@ os.environ.update(
     EVENT_BUS="sessions",
     DEAD_LETTERS="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
     POWERTOOLS_SERVICE_NAME="sessions",
+    POWERTOOLS_METRICS_NAMESPACE="sessions",
 )
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)
@@ -124,6 +125,7 @@ def make_get(session_id: str, **claims: str | None) -> dict[str, Any]:
 class Context:
     """As much of a LambdaContext as the handlers use."""
 
+    function_name = "sessions"
     aws_request_id = "11111111-2222-3333-4444-555555555555"
 
     def get_remaining_time_in_millis(self) -> int:

@@ -1,11 +1,13 @@
 """HTTP: from an API Gateway event (payload 2.0) to its caller, and from an outcome to a response."""
 
+import os
 import re
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics.provider import cold_start
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
@@ -15,6 +17,7 @@ from sessions.models import SessionInfo
 from sessions.references import Caller
 
 logger = Logger()
+metrics = Metrics(namespace=os.environ["POWERTOOLS_METRICS_NAMESPACE"])
 
 ACCOUNT_MAX = 128
 REQUIRED_ROLE = "User"
@@ -23,9 +26,9 @@ REQUIRED_ROLE = "User"
 class Reply(NamedTuple):
     """What an operation has to say when all went well."""
 
+    outcome: Literal["Created", "Replayed", "Found"]
+    """Replayed: an earlier request with the same Idempotency-Key has created it."""
     session: SessionInfo
-    replayed: bool = False
-    """Whether an earlier request with the same Idempotency-Key has made it."""
 
 
 def answer(
@@ -36,19 +39,24 @@ def answer(
     """The response to a request: what `operate` replies to its caller, or the error that it raises.
 
     Logs one line: outcome, ids and milliseconds, never what the client sent; and the trace of what is not its fault.
+    The line is a metric of CloudWatch as well (measure).
     """
     started = time.perf_counter()
+    if cold_start.is_cold_start:
+        cold_start.is_cold_start = False
+        metrics.provider.add_cold_start_metric(context)
     request_id = read_request_id(event, context)
-    seen = {"request_id": request_id}  # what the log line tells, as far as it is known
-    callback = None
+    seen: dict[str, Any] = {"request_id": request_id}  # what the log line tells, as far as it is known
+    outcome: str
+    callback, channel = None, None
     try:
         callback = read_callback(event)
         check_acceptable(event)
         caller = identify(event)
         seen["account_id"] = caller.account_id
-        session, replayed = operate(event, context, caller)
-        seen["session_id"] = session.id
-        outcome, headers = ("Replayed", {"Idempotent-Replayed": "true"}) if replayed else ("OK", None)
+        outcome, session = operate(event, context, caller)
+        seen["session_id"], channel = session.id, session.channel
+        headers = {"Idempotent-Replayed": "true"} if outcome == "Replayed" else None
         response = respond(200, session.model_dump_json(exclude_none=True), callback, headers)
     except ServiceError as error:
         outcome, response = error.code, respond_error(error, request_id, callback)
@@ -59,8 +67,27 @@ def answer(
         response = respond_error(ServiceError(outcome), request_id, callback)
         logger.exception("a bug", extra=seen)
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
-    logger.info(outcome, extra=seen | {"status": response["statusCode"], "milliseconds": milliseconds})
+    seen |= {"status": response["statusCode"], "milliseconds": milliseconds}
+    logger.info(outcome, extra=seen | measure(outcome, channel))
     return response
+
+
+def measure(outcome: str, channel: str | None) -> dict[str, Any]:
+    """What makes the log line of a request a metric, too: CloudWatch's embedded metric format.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    match outcome:
+        case "Found":
+            return {}
+        case "Created":
+            name, dimensions = "SessionsCreated", {"channel": channel or "None"}
+        case "Replayed":
+            name, dimensions = "Replays", {}
+        case error_code:
+            name, dimensions = "Refusals", {"errorCode": error_code}
+    count = {name: {"Unit": "Count", "Value": 1}}
+    return dict(metrics.serialize_metric_set(count, {"service": logger.service} | dimensions))
 
 
 def read_request_id(event: dict[str, Any], context: LambdaContext) -> str:

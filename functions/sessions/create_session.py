@@ -35,11 +35,11 @@ def create_session(event: dict[str, Any], context: LambdaContext, caller: Caller
     session = rules.create_session(request, caller, found, session_id, datetime.now(UTC))
     request_id = api.read_request_id(event, context)
     existing = store.put_session(session, request, fingerprint(request) if key else None, request_id, remaining)
-    return replay(existing, request) if existing else api.Reply(session)
+    return replay(existing, request) if existing else api.Reply("Created", session)
 
 
 def replay(existing: StoredSession, request: NewSession) -> api.Reply:
     """The session as it is now, if the same request has created it. Raises ServiceError: IdempotencyKeyReused."""
     if existing.fingerprint != fingerprint(request):
         raise ServiceError("IdempotencyKeyReused")
-    return api.Reply(existing.session, replayed=True)
+    return api.Reply("Replayed", existing.session)

@@ -16,4 +16,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def get_session(event: dict[str, Any], _: LambdaContext, caller: Caller) -> api.Reply:
     """The session or a ServiceError. An id that no session can have is one that the account does not have."""
     session_id: str = event["pathParameters"]["sessionId"]
-    return api.Reply(store.get_session(caller.account_id, session_id.removesuffix(".json")))
+    return api.Reply("Found", store.get_session(caller.account_id, session_id.removesuffix(".json")))

@@ -44,7 +44,7 @@ calls = []
 store.client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
 imported = sorted(sys.modules)
 class Context:
-    aws_request_id = "probe"
+    function_name = aws_request_id = "probe"
     def get_remaining_time_in_millis(self):
         return 28_000
 response = create_session.handler(json.load(sys.stdin), Context())
@@ -96,6 +96,7 @@ def plain_create(tmp_path_factory: pytest.TempPathFactory) -> Probe:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
+            "POWERTOOLS_METRICS_NAMESPACE": "sessions",
             "SESSIONS_TABLE": "sessions",
             "DIRECTORY_TABLE": "directory",
         }

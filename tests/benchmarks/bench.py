@@ -67,6 +67,7 @@ class Worker:
             "AWS_SECRET_ACCESS_KEY": "benchmark",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "POWERTOOLS_METRICS_NAMESPACE": "sessions",
             "SESSIONS_TABLE": "sessions",
             "DIRECTORY_TABLE": "directory",
             "POWERTOOLS_SERVICE_NAME": "sessions",

@@ -176,7 +176,7 @@ def test_a_request_is_logged_in_one_line_without_what_it_says(
     _, session = call(event)
     (line,) = logged
     assert len(stored(dynamodb)) == 1
-    assert (line["level"], line["message"], line["status"]) == ("INFO", "OK", 200)
+    assert (line["level"], line["message"], line["status"]) == ("INFO", "Created", 200)
     assert (line["account_id"], line["session_id"]) == ("acme", session["id"])
     assert line["request_id"] == event["requestContext"]["requestId"]
     assert line["milliseconds"] >= 0

@@ -33,6 +33,7 @@ def statements(resources: dict[str, Resource], role: str) -> list[tuple[str | li
 
 def test_a_role_may_do_exactly_what_its_function_does(resources: dict[str, Resource]) -> None:
     logs = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    tracing = (["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*")
     sessions, directory = {"Fn::GetAtt": "SessionsTable.Arn"}, {"Fn::GetAtt": "DirectoryTable.Arn"}
     allowed: dict[str, list[tuple[Any, Any]]] = {
         "CreateSessionRole": [("dynamodb:PutItem", sessions), ("dynamodb:BatchGetItem", [directory, sessions])],
@@ -56,7 +57,7 @@ def test_a_role_may_do_exactly_what_its_function_does(resources: dict[str, Resou
     assert set(allowed) == set(of_type(resources, "AWS::IAM::Role"))
     for role, on_data in allowed.items():
         log_group = {"Fn::GetAtt": role.replace("Role", "LogGroup.Arn")}
-        assert statements(resources, role) == [*on_data, (logs, log_group)]
+        assert statements(resources, role) == [*on_data, (logs, log_group), tracing]
     for properties in of_type(resources, "AWS::IAM::Role").values():
         assert "ManagedPolicyArns" not in properties
         assert len(properties["Policies"]) == 1
