@@ -1,4 +1,5 @@
-"""Takes out of the layer what no function needs: botocore's data of other services, and what it says for people.
+"""Takes out of the layer what no function needs: botocore's data of other services and what it says for people, and the
+viewer of OpenAPI documents that comes with Powertools.
 
     python slim.py <site> <service>...
 
@@ -47,4 +48,7 @@ def omit_documentation(content: Any) -> Any:  # noqa: ANN401 (JSON)
 
 
 if __name__ == "__main__":
-    slim(Path(sys.argv[1]) / "botocore/data", set(sys.argv[2:]))
+    site = Path(sys.argv[1])
+    slim(site / "botocore/data", set(sys.argv[2:]))
+    for name in ("swagger-ui-bundle.min.js", "swagger-ui.min.css"):
+        (site / "aws_lambda_powertools/event_handler/openapi/swagger_ui" / name).unlink()

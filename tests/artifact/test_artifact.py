@@ -1,10 +1,13 @@
 """What `sam build` made, which is what is deployed: .aws-sam/build is the default, .aws-sam/local for this machine."""
 
+import base64
+import hashlib
 import importlib.util
 import json
 import platform
 import re
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,21 @@ def find_packages(build: Path) -> set[tuple[str, str]]:
         (name.lower().replace("_", "-"), version)
         for name, version in (folder.stem.rsplit("-", 1) for folder in folders)
     }
+
+
+def test_a_build_changes_nothing_in_the_installed_packages(build: Path) -> None:
+    """uv links what it installs to its cache: what is written into a linked file is written into all environments."""
+    for name, _ in find_packages(build):
+        for file in distribution(name).files or ():
+            if file.hash:
+                digest = hashlib.new(file.hash.mode, file.locate().read_bytes()).digest()
+                changed = base64.urlsafe_b64encode(digest).decode().rstrip("=") != file.hash.value
+                assert not changed, f"{file}: run uv cache clean {name}, and make clean"
+
+
+def test_the_viewer_of_the_api_is_not_deployed(build: Path) -> None:
+    """It comes with Powertools, and is for the local stack alone."""
+    assert [path for path in build.rglob("*") if "swagger-ui" in path.name or path.suffix in {".css", ".html"}] == []
 
 
 def test_the_layer_has_an_sbom_that_lists_its_packages_and_nothing_else(build: Path) -> None:
