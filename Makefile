@@ -26,15 +26,19 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help start url token logs watch replay stop build build-local openapi events licences test soak bench lint \
-  deploy clean
+.PHONY: help start page url token logs watch replay stop build build-local openapi events screenshot licences \
+  test soak bench lint deploy clean
 
 help: ## list the commands (the default)
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
 	  printf '%-18s%s\n' "$$name" "$$what"; done
 
-start: build-local $(EMULATOR_TOOLS) ## start or update the local stack; prints its URL, a token and a curl [PORT=4566]
+start: build-local $(EMULATOR_TOOLS) ## start or update the local stack; prints its addresses, a token and a curl [PORT=4566]
 	$(STACK) start --port '$(PORT)'
+
+page: USER = ada@example.com
+page: $(APP_TOOLS) ## renew the token of the page to try the API, and print its address [USER=ada@example.com]
+	$(STACK) page --user '$(USER)'
 
 url: $(APP_TOOLS) ## print the local URL of POST /sessions
 	$(STACK) url
@@ -65,6 +69,9 @@ build-local: .aws-sam/local/template.yaml ## build what the local stack gets: th
 
 openapi: $(APP_TOOLS) ## write docs/openapi.json from the models and the error table
 	PYTHONPATH=functions $(PYTHON) tools/openapi.py docs/openapi.json
+
+screenshot: build-local $(EMULATOR_TOOLS) ## write docs/api-page.png, by the page's tests; needs chromedriver
+	.venv/bin/pytest tests/stack/test_page.py -rs --screenshot docs/api-page.png
 
 licences: build ## write docs/licences.md from the packages in the layer
 	$(PYTHON) tools/licences.py .aws-sam/build/DependenciesLayer/python docs/licences.md

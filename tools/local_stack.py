@@ -25,7 +25,9 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
+from importlib.metadata import distribution
 from pathlib import Path
+from string import Template
 from typing import Any, NamedTuple
 
 import boto3
@@ -38,6 +40,9 @@ EMULATOR = [ROOT / "tools/emulator/.venv/bin/python", ROOT / "tools/emulator/lau
 BUILT = ROOT / ".aws-sam/local/template.yaml"
 SETTINGS = ROOT / "samconfig.toml"
 DIRECTORY = ROOT / "events/import-directory.json"
+DOCUMENT = ROOT / "docs/openapi.json"
+PAGE = ROOT / "tools/page.html"
+BUCKET = "page"  # of the local AWS alone: the page is no part of the template
 STACK_NAME = "sessions"  # this and the region are those of samconfig.toml
 REGION = "us-east-1"
 PORT = 4566  # that of such emulators, unless another is asked for
@@ -81,6 +86,8 @@ def start(state: Path, wanted: int | None) -> None:
             import_demo_directory()
         with step("Adding the demo users"):
             add_demo_users()
+        with step("Publishing the page to try the API"):
+            page = publish_page(port, "ada@example.com")
     except BaseException:
         if not running and (started := find_emulator(state)):
             kill(started)
@@ -89,7 +96,8 @@ def start(state: Path, wanted: int | None) -> None:
     url = sessions_url(port)
     token = access_token("ada@example.com")
     print(
-        f"\nURL:   {url}\nToken: {token}\n       (of ada@example.com; make token prints a new one)\n\n"
+        f"\nPage:  {page}\n       (to read and try the API)\nURL:   {url}\nToken: {token}\n"
+        f"       (of ada@example.com; make token prints a new one)\n\n"
         f"curl -s -X POST '{url}' -d '{{}}' \\\n"
         f"  -H 'Content-Type: application/json' \\\n  -H 'Authorization: Bearer {token}'"
     )
@@ -242,6 +250,34 @@ def add_pool_user(pool: str, email: str, groups: list[str]) -> None:
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=group)
 
 
+def publish_page(port: int, email: str) -> str:
+    """Makes the page to read and try the API, with a new token of a user, and returns its address. Safe to repeat.
+
+    It is in a bucket of the local AWS, so that page and API have one origin and nothing more has to be stopped.
+    """
+    # Swagger UI comes with Powertools, which is locked already; no module of it is imported for that.
+    viewer = Path(str(distribution("aws-lambda-powertools").locate_file("aws_lambda_powertools")))
+    viewer /= "event_handler/openapi/swagger_ui"
+    script, style = "swagger-ui-bundle.min.js", "swagger-ui.min.css"
+    server = {"url": sessions_url(port).removesuffix("/sessions")}
+    document = json.loads(DOCUMENT.read_text()) | {"servers": [server]}
+    page = Template(PAGE.read_text()).substitute(user=email, token=access_token(email))
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.delete_public_access_block(Bucket=BUCKET)
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [allow]}))
+    for key, kind, body in (
+        (script, "text/javascript; charset=utf-8", (viewer / script).read_bytes()),
+        (style, "text/css; charset=utf-8", (viewer / style).read_bytes()),
+        ("openapi.json", "application/json", json.dumps(document).encode()),
+        ("index.html", "text/html; charset=utf-8", page.encode()),
+    ):
+        # Not to be kept: the next stack on this port has another API and other tokens.
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body, ContentType=kind, CacheControl="no-store")
+    return f"http://127.0.0.1:{port}/{BUCKET}/index.html"
+
+
 def sessions_url(port: int) -> str:
     """The URL of POST /sessions. `$default` is the API's stage, so that a shell needs it in single quotes."""
     return f"http://127.0.0.1:{port}/_aws/execute-api/{outputs()['ApiId']}/$default/sessions"
@@ -379,31 +415,38 @@ def port_number(text: str) -> int | None:
     return int(text)
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """Carries out the command that the arguments name."""
+    match arguments.command:
+        case "start":
+            start(arguments.state, arguments.port)
+        case "page":
+            print(publish_page(need_emulator(arguments.state).port, arguments.user))
+        case "url":
+            print(sessions_url(need_emulator(arguments.state).port))
+        case "token":
+            need_emulator(arguments.state)
+            print(access_token(arguments.user))
+        case "logs":
+            need_emulator(arguments.state)
+            print_logs()
+        case "watch":
+            need_emulator(arguments.state)
+            watch()
+        case "stop":
+            stop(arguments.state)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("command", choices=["start", "url", "token", "logs", "watch", "stop"])
+    parser.add_argument("command", choices=["start", "page", "url", "token", "logs", "watch", "stop"])
     parser.add_argument("--state", type=Path, default=ROOT / ".local", help="the stack's state folder")
     parser.add_argument("--port", type=port_number, help=f"start: the port on 127.0.0.1, {PORT} unless the stack runs")
-    parser.add_argument("--user", default="ada@example.com", help="token: whose")
+    parser.add_argument("--user", default="ada@example.com", help="page, token: whose token")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both clean up in the same way
     try:
-        match arguments.command:
-            case "start":
-                start(arguments.state, arguments.port)
-            case "url":
-                print(sessions_url(need_emulator(arguments.state).port))
-            case "token":
-                need_emulator(arguments.state)
-                print(access_token(arguments.user))
-            case "logs":
-                need_emulator(arguments.state)
-                print_logs()
-            case "watch":
-                need_emulator(arguments.state)
-                watch()
-            case "stop":
-                stop(arguments.state)
+        run(arguments)
     except KeyboardInterrupt:
         raise SystemExit("Interrupted.") from None
     except BrokenPipeError:  # whoever read this has read enough, as in make logs | head

@@ -265,7 +265,6 @@ def make_document() -> dict[str, Any]:
                         "minLength": 1,
                         "maxLength": 255,
                     },
-                    "example": "0d5d3c3a-4f0b-4e0c-9d0f-5f3a1d1c7c11",
                 },
                 "format": {
                     "name": "format",

@@ -104,6 +104,10 @@ class Stack:
         return urllib3.request("GET", f"{self.url}/{session_id}", headers=headers, timeout=120, retries=False)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshot", type=Path, help="where to write a picture of the page that tries the API")
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     state, port = tmp_path_factory.mktemp("stack") / "state", free_port()

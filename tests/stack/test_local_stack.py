@@ -23,6 +23,7 @@ def test_start_prints_a_curl_that_works_as_pasted_and_updates_a_running_stack(st
     pasted = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, check=True)  # noqa: S607
     assert again.returncode == 0
     assert '"fromAddress":"ada@example.com"' in pasted.stdout
+    assert f"Page:  {run(stack.state, 'page').stdout}" in again.stdout
 
 
 def test_logs_tell_what_the_functions_did(stack: Stack, token: str) -> None:
@@ -73,7 +74,7 @@ def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["url", "token", "logs", "watch"])
+@pytest.mark.parametrize("name", ["page", "url", "token", "logs", "watch"])
 def test_a_command_that_needs_a_stack_says_how_to_start_one(tmp_path: Path, name: str) -> None:
     refused = run(tmp_path / "state", name)
     assert (refused.returncode, refused.stdout) == (1, "")

@@ -1,0 +1,153 @@
+"""The page to read and try the API: as the local stack serves it, and in a real browser.
+
+The browser is Chromium with its driver, on Debian the package chromium-driver. `make screenshot` runs these tests too.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+import urllib3
+from conftest import ROOT
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import element_to_be_clickable
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
+from stack.conftest import Stack, run
+
+CONTENT_TYPES = {
+    "swagger-ui.min.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.min.js": "text/javascript; charset=utf-8",
+    "openapi.json": "application/json",
+}
+OPERATION = "#operations-sessions-createSession"
+
+
+@pytest.fixture
+def page(stack: Stack) -> str:
+    """The page's address; requests from it carry a new token of ada."""
+    return make_page(stack, "ada@example.com")
+
+
+def make_page(stack: Stack, user: str) -> str:
+    """Makes the page anew, as `make page USER=...` does, and returns its address."""
+    made = run(stack.state, "page", "--user", user)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+@pytest.fixture
+def browser() -> Iterator[Chrome]:
+    """A headless Chromium that records what its pages request and complain of."""
+    driver = shutil.which("chromedriver")
+    if not driver:
+        pytest.skip("no browser: chromedriver is not to be found (on Debian, apt-get install chromium-driver)")
+    options = ChromeOptions()
+    options.add_argument("--headless=new")
+    options.add_argument("--window-size=1200,2050")
+    # Nothing else is found, by Chromium's own services neither.
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    if os.geteuid() == 0:  # Chromium refuses to start its sandbox as root
+        options.add_argument("--no-sandbox")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with Chrome(options, ChromeService(driver)) as browser:
+        yield browser
+
+
+def find(browser: Chrome, selector: str) -> WebElement:
+    """The element that a CSS selector names, as soon as it can be clicked."""
+    return WebDriverWait(browser, 30).until(element_to_be_clickable((By.CSS_SELECTOR, selector)))
+
+
+def read_log(browser: Chrome, kind: str) -> list[str]:
+    """What the browser has logged since the last call: of kind `browser` what it complains of."""
+    return [entry["message"] for entry in browser.get_log(kind)]  # type: ignore[no-untyped-call]
+
+
+def find_requests(browser: Chrome) -> set[str]:
+    """The addresses that the browser has requested since the last call; images within a page are none."""
+    messages = [json.loads(message)["message"] for message in read_log(browser, "performance")]
+    requests = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+    return {each["request"]["url"] for each in requests if not each["request"]["url"].startswith("data:")}
+
+
+def execute(browser: Chrome) -> tuple[str, Any]:
+    """Sends the operation's request as it stands in the page, and returns the reply that the page shows."""
+    find(browser, f"{OPERATION} .execute").click()
+    status = find(browser, f"{OPERATION} .live-responses-table tbody .response-col_status").text.split()[0]
+    return status, json.loads(find(browser, f"{OPERATION} .live-responses-table .highlight-code code").text)
+
+
+def test_the_page_and_all_that_it_names_are_served(page: str) -> None:
+    html = urllib3.request("GET", page)
+    assert (html.status, html.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    names = re.findall(r'(?:href|src|url)(?:=|: )"(?!data:)([^"]+)"', html.data.decode())
+    replies = {name: urllib3.request("GET", urljoin(page, name)) for name in names}
+    assert {name: reply.headers["Content-Type"] for name, reply in replies.items()} == CONTENT_TYPES
+    assert {reply.status for reply in replies.values()} == {200}
+    assert {reply.headers["Cache-Control"] for reply in [html, *replies.values()]} == {"no-store"}
+
+
+def test_the_document_is_the_committed_one_with_the_local_server(stack: Stack, page: str) -> None:
+    served = urllib3.request("GET", urljoin(page, "openapi.json")).json()
+    committed = json.loads((ROOT / "docs/openapi.json").read_text())
+    assert served == committed | {"servers": [{"url": stack.base_url}]}
+
+
+def test_a_user_who_cannot_sign_in_gets_no_page(stack: Stack) -> None:
+    refused = run(stack.state, "page", "--user", "nobody@example.com")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("nobody@example.com cannot sign in: ")
+
+
+def test_the_page_shows_the_operations_without_a_complaint_and_without_anything_from_elsewhere(
+    browser: Chrome, page: str
+) -> None:
+    browser.get(page)
+    assert find(browser, f"{OPERATION} .opblock-summary").text.split("\n") == ["POST", "/sessions", "Create a session"]
+    shown = {each.text for each in browser.find_elements(By.CLASS_NAME, "opblock-summary-path")}
+    assert shown == set(json.loads((ROOT / "docs/openapi.json").read_text())["paths"])
+    assert browser.find_elements(By.CLASS_NAME, "errors-wrapper") == []
+    assert read_log(browser, "browser") == []
+    assert find_requests(browser) == {page, *(urljoin(page, name) for name in CONTENT_TYPES)}
+
+
+@pytest.mark.parametrize("user", ["ada", "bob"])
+def test_a_request_from_the_page_creates_a_session_of_the_user_it_was_made_for(
+    stack: Stack, token: str, browser: Chrome, user: str, pytestconfig: pytest.Config
+) -> None:
+    page = make_page(stack, f"{user}@example.com")
+    browser.get(f"{page}#/sessions/createSession")
+    examples = find(browser, f"{OPERATION} .opblock-section-request-body .examples-select-element")
+    Select(examples).select_by_value("voice")
+    status, session = execute(browser)
+    screenshot: Path | None = pytestconfig.getoption("--screenshot")
+    if screenshot and user == "ada":
+        assert browser.save_screenshot(str(screenshot))
+    assert status == "200"
+    assert (session["createdBy"], session["channel"]) == (user, "Voice")
+    assert stack.get(session["id"], token).json() == session
+    assert read_log(browser, "browser") == []
+    assert find_requests(browser) == {page, stack.url, *(urljoin(page, name) for name in CONTENT_TYPES)}
+
+
+def test_another_token_can_be_pasted_into_the_page(stack: Stack, token: str, browser: Chrome) -> None:
+    browser.get(f"{make_page(stack, 'guest@example.com')}#/sessions/createSession")
+    status, refused = execute(browser)
+    assert (status, refused["responseStatus"]["errorCode"]) == ("403", "Forbidden")
+    find(browser, ".btn.authorize").click()
+    find(browser, ".auth-container button[aria-label='Remove authorization']").click()
+    find(browser, ".auth-container input").send_keys(token)
+    find(browser, ".auth-container button[type=submit]").click()
+    find(browser, ".auth-container .btn-done").click()
+    find(browser, f"{OPERATION} .btn-clear").click()
+    status, session = execute(browser)
+    assert (status, session["createdBy"]) == ("200", "ada")
