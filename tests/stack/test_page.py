@@ -45,8 +45,8 @@ def make_page(stack: Stack, user: str) -> str:
 
 
 @pytest.fixture
-def browser() -> Iterator[Chrome]:
-    """A headless Chromium that records what its pages request and complain of."""
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    """A headless Chromium that records what its pages request and complain of, and leaves its files in tmp_path."""
     driver = shutil.which("chromedriver")
     if not driver:
         pytest.skip("no browser: chromedriver is not to be found (on Debian, apt-get install chromium-driver)")
@@ -58,7 +58,7 @@ def browser() -> Iterator[Chrome]:
     if os.geteuid() == 0:  # Chromium refuses to start its sandbox as root
         options.add_argument("--no-sandbox")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with Chrome(options, ChromeService(driver)) as browser:
+    with Chrome(options, ChromeService(driver, env=os.environ | {"TMPDIR": str(tmp_path)})) as browser:
         yield browser
 
 
