@@ -58,7 +58,7 @@ replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [
 	$(PYTHON) tools/replay.py 'sessions-$(CONFIG)' '$(LETTERS)'
 
 events: $(APP_TOOLS) ## write docs/events from the models
-	PYTHONPATH=functions $(PYTHON) tools/events.py docs/events/SessionCreated.json
+	POWERTOOLS_METRICS_NAMESPACE=sessions PYTHONPATH=functions $(PYTHON) tools/events.py docs/events/SessionCreated.json
 
 stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack, and leave nothing of it behind
 	if [ -d $(STATE) ]; then $(STACK) stop; fi
@@ -68,7 +68,7 @@ build: .aws-sam/build/template.yaml ## build what AWS gets: arm64
 build-local: .aws-sam/local/template.yaml ## build what the local stack gets: the architecture of this machine
 
 openapi: $(APP_TOOLS) ## write docs/openapi.json from the models and the error table
-	PYTHONPATH=functions $(PYTHON) tools/openapi.py docs/openapi.json
+	POWERTOOLS_METRICS_NAMESPACE=sessions PYTHONPATH=functions $(PYTHON) tools/openapi.py docs/openapi.json
 
 screenshot: build-local $(EMULATOR_TOOLS) ## write docs/api-page.png, by the page's tests; needs chromedriver
 	.venv/bin/pytest tests/stack/test_page.py -rs --screenshot docs/api-page.png

@@ -1,10 +1,8 @@
-"""docs/events: up to date, valid, and true."""
+"""The schema of the events: valid and true."""
 
-import json
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from jsonschema import Draft202012Validator
 
 import events
@@ -13,11 +11,6 @@ import events
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     return events.make_document()
-
-
-def test_the_committed_schema_is_up_to_date(document: dict[str, Any]) -> None:
-    committed = json.loads((ROOT / "docs" / "events" / "SessionCreated.json").read_text())
-    assert committed == document, "run make events"
 
 
 def test_it_is_valid_json_schema_and_its_example_fits(document: dict[str, Any]) -> None:
