@@ -113,6 +113,9 @@ $(UV):
 
 $(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
 	tools/step 'Installing the locked packages' $(UV) sync --frozen
+	# The layer's build once wrote through uv's hard links, and so into its cache: a cache of that time is put right.
+	grep -q '"s3"' .venv/lib/python3.13/site-packages/botocore/data/endpoints.json || tools/step 'Repairing botocore' \
+	  sh -c '"$$1" cache clean --quiet botocore && "$$1" sync --frozen --reinstall-package botocore' - $(UV)
 	touch $@
 
 tools/%/.venv/.synced: tools/%/pyproject.toml tools/%/uv.lock .python-version | $(UV)
