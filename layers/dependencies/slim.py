@@ -1,5 +1,5 @@
-"""Takes out of the layer what no function needs: botocore's data of other services and what it says for people, and the
-viewer of OpenAPI documents that comes with Powertools.
+"""Takes out of the layer what no function needs: scripts, botocore's data of other services and what it says for people,
+and the viewer of OpenAPI documents that comes with Powertools.
 
     python slim.py <site> <service>...
 
@@ -12,6 +12,16 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+
+def remove_scripts(site: Path) -> None:
+    """Commands for a shell. They name the interpreter that they were installed with, and so do their hashes in RECORD:
+    without these, equal wheels make an equal layer wherever it is built.
+    """
+    shutil.rmtree(site / "bin", ignore_errors=True)
+    for record in site.glob("*.dist-info/RECORD"):
+        kept = [line for line in record.read_text().splitlines(keepends=True) if not line.startswith("bin/")]
+        record.write_text("".join(kept))
 
 
 def slim(data: Path, services: set[str]) -> None:
@@ -49,6 +59,7 @@ def omit_documentation(content: Any) -> Any:  # noqa: ANN401 (JSON)
 
 if __name__ == "__main__":
     site = Path(sys.argv[1])
+    remove_scripts(site)
     slim(site / "botocore/data", set(sys.argv[2:]))
     for name in ("swagger-ui-bundle.min.js", "swagger-ui.min.css"):
         (site / "aws_lambda_powertools/event_handler/openapi/swagger_ui" / name).unlink()

@@ -53,6 +53,11 @@ def test_the_bytecode_does_not_name_the_machine_that_built_it(build: Path) -> No
         assert str(build).encode() not in cached.read_bytes(), cached
 
 
+def test_a_build_shares_no_file_with_an_environment(build: Path) -> None:
+    """Else what the build takes out of a file would be missing in all environments of uv on the machine."""
+    assert [path for path in build.rglob("*") if path.is_file() and path.stat().st_nlink > 1] == []
+
+
 def test_the_layer_holds_the_wheels_of_the_lock_and_nothing_else(build: Path) -> None:
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
     packages = {package["name"]: package for package in lock["package"]}
