@@ -1,9 +1,11 @@
 """What the template must say although the local emulator runs without it, or accepts it and does nothing."""
 
+import json
 import re
 from typing import Any
 
 import pytest
+from conftest import ROOT
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from directory import add_claims
@@ -207,6 +209,50 @@ def test_data_outlives_the_stack_and_is_protected_in_prod(resources: dict[str, R
         assert table["SSESpecification"] == {"SSEEnabled": True}
         assert table["DeletionProtectionEnabled"] == {"Fn::If": ["IsProd", True, False]}
     assert resources["UserPool"]["Properties"]["DeletionProtection"] == {"Fn::If": ["IsProd", "ACTIVE", "INACTIVE"]}
+
+
+def test_what_holds_data_is_defined_by_what_would_replace_it_as_it_always_was(resources: dict[str, Resource]) -> None:
+    """A change of one of these properties, or of a logical id, replaces the resource by an empty one or is refused.
+
+    They are the create-only properties of the resources' CloudFormation schemas, and what Cognito never updates. Where
+    there is a name, a replacement would need another one.
+    """
+    table = {"TableName": None, "LocalSecondaryIndexes": None, "ImportSourceSpecification": None}
+    queue = {"QueueName": None, "FifoQueue": None}
+    pinned: dict[str, dict[str, Any]] = {
+        "SessionsTable": table | {"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}]},
+        "DirectoryTable": table
+        | {"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]},
+        "UserPool": {
+            "UsernameAttributes": ["email"],
+            "UsernameConfiguration": {"CaseSensitive": False},
+            "AliasAttributes": None,
+            "Schema": None,
+        },
+        "UserPoolClient": {"UserPoolId": {"Ref": "UserPool"}, "GenerateSecret": False},
+        "PublishDeadLetters": queue,
+        "FlowStartQueue": queue,
+        "FlowStartDeadLetters": queue,
+        "EventBus": {"Name": {"Ref": "AWS::StackName"}},
+        "Api": {"ProtocolType": "HTTP"},
+    }
+    for name, expected in pinned.items():
+        properties = resources[name]["Properties"]
+        assert {key: properties.get(key) for key in expected} == expected, name
+    for name in ("SessionsTable", "DirectoryTable"):
+        properties = resources[name]["Properties"]
+        types = {each["AttributeName"]: each["AttributeType"] for each in properties["AttributeDefinitions"]}
+        assert {types[key["AttributeName"]] for key in properties["KeySchema"]} == {"S"}
+
+
+def test_the_stack_policy_protects_all_that_outlives_the_stack(resources: dict[str, Resource]) -> None:
+    allow, deny = json.loads((ROOT / "docs/stack-policy.json").read_text())["Statement"]
+    assert (allow["Effect"], allow["Action"], allow["Resource"]) == ("Allow", "Update:*", "*")
+    assert (deny["Effect"], deny["Action"]) == ("Deny", ["Update:Replace", "Update:Delete"])
+    retained = [
+        f"LogicalResourceId/{name}" for name, each in resources.items() if each.get("UpdateReplacePolicy") == "Retain"
+    ]
+    assert sorted(deny["Resource"]) == sorted(retained)
 
 
 def test_every_parameter_is_described_and_bounded(template: dict[str, Any]) -> None:

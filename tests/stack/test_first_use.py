@@ -1,0 +1,234 @@
+"""The first use on AWS and what follows it, by the commands of the documents and of the workflows, as they are there.
+
+The account is the emulator: so says the environment, and `samconfig.toml` gives `dev` this machine's architecture and
+the emulator's address as parameters. They run in a copy of the project, as a clone is: not where `make test` built.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import urllib3
+import yaml
+from conftest import ROOT
+from stack.conftest import Stack
+
+ARCHITECTURE = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
+NOT_IN_A_CLONE = (
+    ".git",
+    ".aws-sam",
+    ".local",
+    ".tools",
+    ".venv",
+    "node_modules",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+)
+TOOLS = (".tools", ".venv", "tools/sam/.venv")
+ACCOUNT = "000000000000"
+
+type Run = Callable[..., str]
+
+
+def blocks(document: str, section: str, language: str = "sh") -> list[str]:
+    """The blocks of a section of a document that are in a language."""
+    text = (ROOT / document).read_text()
+    _, section, rest = text.partition(f"\n## {section}\n")
+    assert section, f"{document} has no such section"
+    return re.findall(rf"^```{language}\n(.*?)^```$", rest.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
+
+
+def stored_builds(stack: Stack) -> set[str]:
+    """The zips of functions and layers in SAM's bucket, which are named by the hash of what is in them."""
+    outputs = stack.client("cloudformation").describe_stacks(StackName="aws-sam-cli-managed-default")["Stacks"][0][
+        "Outputs"
+    ]
+    (bucket,) = (each["OutputValue"] for each in outputs if each["OutputKey"] == "SourceBucket")
+    keys = {each["Key"] for each in stack.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
+    return {key for key in keys if not key.endswith(".template")}
+
+
+def physical_ids(stack: Stack) -> dict[str, str]:
+    """The resources of sessions-dev; those of functions' versions and aliases are among them."""
+    pages = stack.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName="sessions-dev")
+    resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+
+
+def versions(stack: Stack) -> dict[str, tuple[list[str], str]]:
+    """All versions of each function of sessions-dev, and the one that its alias is on."""
+    functions = stack.client("lambda")
+    return {
+        name: (
+            [version["Version"] for version in functions.list_versions_by_function(FunctionName=physical)["Versions"]],
+            functions.get_alias(FunctionName=physical, Name="live")["FunctionVersion"],
+        )
+        for name, physical in physical_ids(stack).items()
+        if name.endswith("Function")
+    }
+
+
+@pytest.fixture(scope="module")
+def clone(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, whose tools are those that are installed here."""
+    folder = tmp_path_factory.mktemp("clone") / "sessions"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_IN_A_CLONE))
+    for tools in TOOLS:
+        (folder / tools).symlink_to(ROOT / tools)
+    settings = (folder / "samconfig.toml").read_text()
+    head, dev, tail = settings.partition("[dev.deploy.parameters]")
+    local = f"Stage=dev Architecture={ARCHITECTURE} EndpointUrl={stack.endpoint}"
+    assert '"Stage=dev' in tail
+    (folder / "samconfig.toml").write_text(head + dev + tail.replace('"Stage=dev', f'"{local}', 1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(stack: Stack, clone: Path) -> Run:
+    """Runs commands in the clone, as GitHub's `shell: bash` does; returns what they print."""
+    (clone.parent / "tmp").mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
+        "AWS_ENDPOINT_URL": stack.endpoint,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",  # the AWS CLI
+        "MAKEFLAGS": f" -- ARCHITECTURE={ARCHITECTURE}",  # as on make's command line, and before what is there
+        "SAM_CLI_POLL_DELAY": "0.1",
+        "TMPDIR": str(clone.parent / "tmp"),  # where sam leaves its zips
+        "NO_PROXY": "127.0.0.1,.localhost",
+    }
+
+    def run(commands: str, **variables: str) -> str:
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-euo", "pipefail", "-c", commands],  # noqa: S607
+            cwd=clone,
+            env=environment | variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def first_use(stack: Stack, run: Run) -> dict[str, Any]:
+    """What the README's commands print and leave."""
+    before = stored_builds(stack)
+    printed = run("\n".join(blocks("README.md", "Deploy")) + '\nprintf "\\n%s\\n%s" "$TOKEN" "$(output ApiUrl)"')
+    *_, session, token, url = printed.splitlines()
+    return {"printed": printed, "session": session, "token": token, "url": url, "new": stored_builds(stack) - before}
+
+
+def test_the_commands_of_the_readme_end_in_a_session(stack: Stack, first_use: dict[str, Any]) -> None:
+    session = json.loads(first_use["session"])
+    assert (session["createdBy"], session["channel"], session["toAddress"]) == ("ada", "Voice", "+15557654321")
+    assert '{"accounts": 2, "put": 25, "deleted": 0}' in first_use["printed"]
+    key = {"pk": f"{session['accountId']}#{session['id']}"}
+    table = boto3.resource("dynamodb", endpoint_url=stack.endpoint).Table(physical_ids(stack)["SessionsTable"])
+    assert table.get_item(Key=key)["Item"]["toAddress"] == "+15557654321"
+
+
+def test_a_build_in_another_folder_is_the_same_build(first_use: dict[str, Any]) -> None:
+    assert first_use["new"] == set()
+
+
+def test_a_second_deploy_changes_nothing(stack: Stack, run: Run, first_use: dict[str, Any]) -> None:  # noqa: ARG001
+    before = physical_ids(stack), versions(stack), stored_builds(stack)
+    assert "No changes to deploy. Stack sessions-dev is up to date" in run("make deploy")
+    assert (physical_ids(stack), versions(stack), stored_builds(stack)) == before
+
+
+def test_sessions_that_were_lost_come_back_from_a_restored_table(
+    stack: Stack, run: Run, first_use: dict[str, Any]
+) -> None:
+    restore, put_back, *_ = blocks("docs/operations.md", "Backups and restore")
+    session = json.loads(first_use["session"])
+    dynamodb = stack.client("dynamodb")
+    table, key = physical_ids(stack)["SessionsTable"], {"pk": {"S": f"{session['accountId']}#{session['id']}"}}
+    stored = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    run(restore.replace("CONFIG=prod", "CONFIG=dev"))
+    dynamodb.delete_item(TableName=table, Key=key)
+    assert "1 of 1 sessions were missing, and are back." in run(put_back, CONFIG="dev")
+    assert dynamodb.get_item(TableName=table, Key=key)["Item"] == stored
+    assert "sessions-restored" not in dynamodb.list_tables()["TableNames"]
+    reply = urllib3.request(
+        "GET",
+        f"{stack.endpoint}/_aws/execute-api/{physical_ids(stack)['Api']}/$default/sessions/{session['id']}",
+        headers={"Authorization": f"Bearer {first_use['token']}"},
+    )
+    assert reply.data.decode() == first_use["session"]
+
+
+def test_the_commands_that_protect_a_stack_are_accepted(stack: Stack, run: Run, first_use: dict[str, Any]) -> None:  # noqa: ARG001
+    (protect,) = blocks("docs/operations.md", "Deploying")
+    run(protect.replace("sessions-prod", "sessions-dev"))
+    cloudformation = stack.client("cloudformation")
+    policy = cloudformation.get_stack_policy(StackName="sessions-dev")["StackPolicyBody"]
+    assert json.loads(policy) == json.loads((ROOT / "docs/stack-policy.json").read_text())
+    with pytest.raises(cloudformation.exceptions.ClientError, match="TerminationProtection"):
+        cloudformation.delete_stack(StackName="sessions-dev")
+
+
+@pytest.fixture
+def changeset_role(stack: Stack) -> dict[str, str]:
+    """Credentials with the policy that the documents give the role of prod-changeset, for sessions-dev."""
+    _, policy = blocks("docs/operations.md", "Deploying", "json")
+    policy = policy.replace("111122223333", ACCOUNT).replace("sessions-prod", "sessions-dev")
+    iam = stack.client("iam")
+    iam.create_user(UserName="changeset")
+    iam.put_user_policy(UserName="changeset", PolicyName="changeset", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="changeset")["AccessKey"]
+    # SAM's own policy of its bucket refuses http, which is all that the emulator speaks.
+    (bucket,) = (each["Name"] for each in stack.client("s3").list_buckets()["Buckets"] if "sam-cli" in each["Name"])
+    stack.client("s3").delete_bucket_policy(Bucket=bucket)
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def test_the_workflow_prod_shows_a_changeset_and_then_executes_it(
+    stack: Stack,
+    clone: Path,
+    run: Run,
+    first_use: dict[str, Any],  # noqa: ARG001
+    changeset_role: dict[str, str],
+) -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/prod.yml").read_text())["jobs"]
+    (show,), (execute,) = (
+        [step["run"] for step in jobs[job]["steps"] if "run" in step] for job in ("changeset", "deploy")
+    )
+    settings = clone / "samconfig.toml"
+    settings.write_text(settings.read_text().replace('"Stage=dev', '"Stage=dev LogRetentionDays=7'))
+
+    def retention() -> int:
+        name = physical_ids(stack)["CreateSessionLogGroup"]
+        groups = stack.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        days: int = groups[0]["retentionInDays"]
+        return days
+
+    output, summary = clone.parent / "output", clone.parent / "summary"
+    run(show, CONFIG="dev", GITHUB_OUTPUT=str(output), GITHUB_STEP_SUMMARY=str(summary), **changeset_role)
+    name, _, changeset = output.read_text().strip().partition("=")
+    assert name == "arn"
+    assert f":{ACCOUNT}:changeSet/" in changeset
+    assert re.search(r"Modify +CreateSessionLogGroup ", summary.read_text())
+    assert retention() == 30
+    with pytest.raises(AssertionError, match=r"not authorized to perform: cloudformation:ExecuteChangeSet"):
+        run(execute, CHANGESET=changeset, STACK="sessions-dev", **changeset_role)
+    run(execute, CHANGESET=changeset, STACK="sessions-dev")
+    assert retention() == 7
