@@ -131,9 +131,9 @@ def run(stack: Stack, clone: Path) -> Run:
 def first_use(stack: Stack, run: Run) -> dict[str, Any]:
     """What the README's commands print and leave."""
     before = stored_builds(stack)
-    printed = run("\n".join(blocks("README.md", "Deploy")) + '\nprintf "\\n%s\\n%s" "$TOKEN" "$(output ApiUrl)"')
-    *_, session, token, url = printed.splitlines()
-    return {"printed": printed, "session": session, "token": token, "url": url, "new": stored_builds(stack) - before}
+    printed = run("\n".join(blocks("README.md", "Deploy")) + '\nprintf "\\n%s" "$TOKEN"')
+    *_, session, token = printed.splitlines()
+    return {"printed": printed, "session": session, "token": token, "new": stored_builds(stack) - before}
 
 
 def test_the_commands_of_the_readme_end_in_a_session(stack: Stack, first_use: dict[str, Any]) -> None:
@@ -160,13 +160,17 @@ def test_sessions_that_were_lost_come_back_from_a_restored_table(
 ) -> None:
     restore, put_back, *_ = blocks("docs/operations.md", "Backups and restore")
     session = json.loads(first_use["session"])
-    dynamodb = stack.client("dynamodb")
-    table, key = physical_ids(stack)["SessionsTable"], {"pk": {"S": f"{session['accountId']}#{session['id']}"}}
-    stored = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    dynamodb, table = stack.client("dynamodb"), physical_ids(stack)["SessionsTable"]
+    lost = dynamodb.get_item(TableName=table, Key={"pk": {"S": f"acme#{session['id']}"}})["Item"]
+    other = lost | {"pk": {"S": f"acme#{'0' * 32}"}, "id": {"S": "0" * 32}}
+    dynamodb.put_item(TableName=table, Item=other)
     run(restore.replace("CONFIG=prod", "CONFIG=dev"))
-    dynamodb.delete_item(TableName=table, Key=key)
-    assert "1 of 1 sessions were missing, and are back." in run(put_back, CONFIG="dev")
-    assert dynamodb.get_item(TableName=table, Key=key)["Item"] == stored
+    changed = other | {"toAddress": {"S": "changed since"}}
+    dynamodb.put_item(TableName=table, Item=changed)
+    dynamodb.delete_item(TableName=table, Key={"pk": lost["pk"]})
+    assert "1 of 2 sessions were missing, and are back." in run(put_back, CONFIG="dev")
+    items = dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
+    assert sorted(items, key=str) == sorted([lost, changed], key=str)
     assert "sessions-restored" not in dynamodb.list_tables()["TableNames"]
     reply = urllib3.request(
         "GET",
