@@ -1,5 +1,5 @@
-"""Takes out of the layer what no function needs: scripts, botocore's data of other services and what it says for people,
-and the viewer of OpenAPI documents that comes with Powertools.
+"""Takes out of the layer what no function needs: scripts, botocore's data of other services and what it says for
+people, and the viewer of OpenAPI documents that comes with Powertools.
 
     python slim.py <site> <service>...
 
