@@ -29,7 +29,7 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 .DELETE_ON_ERROR:
 .SILENT:
 .PHONY: help start page url token logs watch replay stop build build-local openapi events screenshot licences \
-  test soak bench lint deploy changeset restore clean
+  invoke test soak bench lint deploy changeset restore clean
 
 help: ## list the commands (the default)
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -77,6 +77,10 @@ screenshot: build-local $(EMULATOR_TOOLS) ## write docs/api-page.png, by the pag
 
 licences: build ## write docs/licences.md from the packages in the layer
 	$(PYTHON) tools/licences.py .aws-sam/build/DependenciesLayer/python docs/licences.md
+
+invoke: EVENT = events/create-session.json
+invoke: build-local ## run an event in Lambda's container [EVENT=events/create-session.json]
+	PYTHONPATH=functions $(PYTHON) tools/invoke.py '$(EVENT)'
 
 # sam runs cfn-lint's rules for errors and warnings; cfn-lint, at the same time, the informational ones as well.
 lint: $(APP_TOOLS) $(SAM_TOOLS) $(ACTIONLINT) ## check format, lint rules, types, template and workflows

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +13,16 @@ import pytest
 import yaml
 from moto import mock_aws  # before the functions: moto must be loaded before the clients that it serves are made
 
+import invoke
+
 # The functions read these when they are imported. Nothing here ever reaches AWS.
 os.environ.update(
     AWS_DEFAULT_REGION="us-east-1",
     AWS_ACCESS_KEY_ID="test",
     AWS_SECRET_ACCESS_KEY="test",
-    SESSIONS_TABLE="sessions",
-    DIRECTORY_TABLE="directory",
-    EVENT_BUS="sessions",
-    DEAD_LETTERS="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
     POWERTOOLS_SERVICE_NAME="sessions",
     POWERTOOLS_METRICS_NAMESPACE="sessions",
+    **invoke.VARIABLES,
 )
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)
@@ -64,16 +64,8 @@ def template() -> dict[str, Any]:
 def dynamodb(template: dict[str, Any]) -> Iterator[DynamoDBClient]:
     """A DynamoDB in memory with the tables of the template, so that keys in tests and production cannot differ."""
     with mock_aws():
-        client = boto3.client("dynamodb")
-        for name, resource in (("sessions", "SessionsTable"), ("directory", "DirectoryTable")):
-            properties = template["Resources"][resource]["Properties"]
-            client.create_table(
-                TableName=name,
-                BillingMode=properties["BillingMode"],
-                KeySchema=properties["KeySchema"],
-                AttributeDefinitions=properties["AttributeDefinitions"],
-            )
-        yield client
+        invoke.make_tables(template["Resources"])
+        yield boto3.client("dynamodb")
 
 
 @pytest.fixture
@@ -95,6 +87,29 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def load_event(name: str) -> dict[str, Any]:
     """An event of the folder events."""
     return cast("dict[str, Any]", json.loads((ROOT / "events" / f"{name}.json").read_text()))
+
+
+# What events/README.md says that each event is answered.
+DOCUMENTED: dict[str, str] = dict(
+    re.findall(r"^\| `([a-z0-9-]+)\.json` \| .+ \| (.+) \|$", (ROOT / "events/README.md").read_text(), re.MULTILINE)
+)
+
+
+def describe(answer: Any) -> str:  # noqa: ANN401
+    """An answer in the words of events/README.md."""
+    match answer:
+        case {"statusCode": 200, "headers": {"Idempotent-Replayed": "true"}}:
+            return "200 with `Idempotent-Replayed: true`"
+        case {"statusCode": 200}:
+            return "200"
+        case {"statusCode": status, "body": body}:
+            return f"{status} `{json.loads(body)['responseStatus']['errorCode']}`"
+        case {
+            "response": {"claimsAndScopeOverrideDetails": {"idTokenGeneration": added, "accessTokenGeneration": same}}
+        }:
+            assert added == same
+            return ", ".join(f"`{claim}`" for claim in added["claimsToAddOrOverride"]) + " on both tokens"
+    return f"`{json.dumps(answer)}`"
 
 
 def make_event(body: object = None, key: str | None = None, **claims: str | None) -> dict[str, Any]:

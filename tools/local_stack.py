@@ -165,19 +165,19 @@ def need_emulator(state: Path) -> Emulator:
     return emulator
 
 
-def use_emulator(port: int) -> None:
+def use_emulator(port: int, host: str = "127.0.0.1") -> None:
     """Turns this process's boto3 and sam to the emulator, whatever account the developer's shell is signed in to."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",
+        "NO_PROXY": host,
+        "no_proxy": host,
     }
 
 

@@ -85,7 +85,7 @@ def test_it_takes_the_role_and_a_token(dynamodb: DynamoDBClient) -> None:
     assert refusal(make_get(session_id) | {"requestContext": {}}) == (401, "Unauthorized")
 
 
-def test_the_event_of_the_documentation_names_a_session_that_is_not_there(dynamodb: DynamoDBClient) -> None:
+def test_the_event_of_the_documentation_is_not_found_in_an_empty_table(dynamodb: DynamoDBClient) -> None:
     assert dynamodb
     assert refusal(load_event("get-session")) == (404, "NotFound")
 

@@ -69,7 +69,7 @@ def make_records(count: int) -> list[Record]:
     """Records of so many sessions, each with an id and a name of its own."""
     records = []
     for number in range(count):
-        record = copy.deepcopy(load_event("stream-batch")["Records"][0])
+        record = copy.deepcopy(load_event("publish-events")["Records"][0])
         record["dynamodb"]["NewImage"]["id"] = {"S": f"{number:032x}"}
         records.append(record)
     return records
@@ -124,7 +124,7 @@ def fail() -> Iterator[Callable[..., None]]:
 
 
 def test_the_batch_of_the_documentation_is_announced(heard: Callable[[], list[dict[str, Any]]]) -> None:
-    assert handler(load_event("stream-batch"), CONTEXT) == {"published": 2, "dead_letters": 0}
+    assert handler(load_event("publish-events"), CONTEXT) == {"published": 2, "dead_letters": 0}
     chat, voice = sorted((event["detail"] for event in heard()), key=lambda detail: detail["startSession"])
     assert voice["startSession"] is True
     assert set(voice) == {"session", "startSession", "eventId"}
@@ -166,7 +166,7 @@ def test_what_is_announced_is_what_the_api_replied(
 
 def test_a_record_that_comes_again_has_the_same_event_id(heard: Callable[[], list[dict[str, Any]]]) -> None:
     for _ in range(2):
-        handler(load_event("stream-batch"), CONTEXT)
+        handler(load_event("publish-events"), CONTEXT)
     assert len({event["detail"]["eventId"] for event in heard()}) == 2
 
 
