@@ -10,7 +10,7 @@ export PYTHON = $(CURDIR)/.venv/bin/python
 export ARCHITECTURE = arm64
 
 # What a developer's shell happens to export must not change what is built or deployed here.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
