@@ -77,15 +77,14 @@ def measure(outcome: str, channel: str | None) -> dict[str, Any]:
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
-    match outcome:
-        case "Found":
-            return {}
-        case "Created":
-            name, dimensions = "SessionsCreated", {"channel": channel or "None"}
-        case "Replayed":
-            name, dimensions = "Replays", {}
-        case error_code:
-            name, dimensions = "Refusals", {"errorCode": error_code}
+    if outcome in ERRORS:
+        name, dimensions = "Refusals", {"errorCode": outcome}
+    elif outcome == "Created":
+        name, dimensions = "SessionsCreated", {"channel": channel or "None"}
+    elif outcome == "Replayed":
+        name, dimensions = "Replays", {}
+    else:
+        return {}
     count = {name: {"Unit": "Count", "Value": 1}}
     return dict(metrics.serialize_metric_set(count, {"service": logger.service} | dimensions))
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tomllib
 from typing import Any
 
 import pytest
@@ -21,7 +22,14 @@ for resource in template["Resources"].values():
 translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
 json.dump(translator.translate(template, json.loads(sys.argv[1])), sys.stdout)
 """
-SHIFTED = {"CreateSession", "GetSession", "PublishEvents", "AddClaims"}
+# Function by function: the alarms that take a new version back. Not the import: who calls it wants the new one.
+ALARMS = {
+    "CreateSession": ["BugsAlarm", "ApiFailuresAlarm", "ApiLatencyAlarm", "CreateSessionErrorsAlarm"],
+    "GetSession": ["BugsAlarm", "ApiFailuresAlarm", "ApiLatencyAlarm", "GetSessionErrorsAlarm"],
+    "PublishEvents": ["PublishEventsErrorsAlarm", "PublishDelayAlarm", "PublishDeadLettersAlarm"],
+    "AddClaims": ["AddClaimsErrorsAlarm"],
+}
+NOT_SHIFTED = {"ImportDirectory"}
 
 
 def translate(**parameters: str) -> dict[str, dict[str, Any]]:
@@ -51,20 +59,22 @@ def test_by_default_nothing_of_code_deploy_is_made() -> None:
 
 def test_prod_shifts_a_tenth_of_the_calls_first(shifting: dict[str, dict[str, Any]]) -> None:
     groups = {name: each for name, each in shifting.items() if each["Type"] == "AWS::CodeDeploy::DeploymentGroup"}
-    assert set(groups) == {f"{function}FunctionDeploymentGroup" for function in SHIFTED}
+    functions = {name for name, each in shifting.items() if each["Type"] == "AWS::Lambda::Function"}
+    assert functions == {f"{name}Function" for name in ALARMS.keys() | NOT_SHIFTED}
+    assert set(groups) == {f"{function}FunctionDeploymentGroup" for function in ALARMS}
     for group in groups.values():
         configuration = group["Properties"]["DeploymentConfigName"]["Fn::Sub"][1]
         assert configuration == {"ConfigName": "Canary10Percent10Minutes"}
-    for function in SHIFTED:
+    for function in ALARMS:
         policy = shifting[f"{function}FunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
         assert policy["DeploymentGroupName"] == {"Ref": f"{function}FunctionDeploymentGroup"}
 
 
-def test_an_alarm_of_the_api_or_of_the_function_takes_a_new_version_back(shifting: dict[str, dict[str, Any]]) -> None:
-    for function in SHIFTED:
+def test_an_alarm_takes_a_new_version_back(shifting: dict[str, dict[str, Any]]) -> None:
+    for function, expected in ALARMS.items():
         group = shifting[f"{function}FunctionDeploymentGroup"]["Properties"]
         names = [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]]
-        assert names == ["ApiFailuresAlarm", "ApiLatencyAlarm", f"{function}ErrorsAlarm"]
+        assert names == expected
         assert all(shifting[name]["Type"] == "AWS::CloudWatch::Alarm" for name in names)
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
 
@@ -73,7 +83,11 @@ def test_without_a_pool_its_trigger_has_no_deployment_group_either(shifting: dic
     assert shifting["AddClaimsFunctionDeploymentGroup"]["Condition"] == "HasBundledPool"
 
 
-def test_prod_alone_asks_for_canary_deployments() -> None:
-    settings = (ROOT / "samconfig.toml").read_text()
-    assert settings.count("CanaryDeployments=true") == 1
-    assert "CanaryDeployments=true" in settings.partition("[prod.deploy.parameters]")[2]
+def test_prod_is_protected_asks_before_it_changes_anything_and_shifts_calls() -> None:
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    prod = settings["prod"]["deploy"]["parameters"]
+    assert prod["confirm_changeset"] is True
+    assert {"Stage=prod", "CanaryDeployments=true"} <= set(prod["parameter_overrides"].split())
+    for name in ("default", "dev", "local"):
+        assert "CanaryDeployments" not in str(settings[name]["deploy"])
+        assert "Stage=prod" not in str(settings[name]["deploy"])

@@ -129,21 +129,32 @@ def widgets(template: dict[str, Any]) -> list[dict[str, Any]]:
     return content["widgets"]
 
 
-def metrics_of(widget: dict[str, Any]) -> Iterator[Metric]:
-    """The metrics of a widget, its shorthands written out: `.` repeats one word of the metric before, `...` several."""
+def written_out(widget: dict[str, Any]) -> Iterator[tuple[str, str, list[str], list[str]]]:
+    """Namespace, name, dimensions and their values of each metric of a widget.
+
+    Of its shorthands `.` repeats one word of the metric before, and `...` several.
+    """
     previous: list[str] = []
     for row in widget["properties"].get("metrics", []):
         words = [word for word in row if isinstance(word, str)]
         if not words:
-            (namespace, dimensions, name), *_ = re.findall(
-                r"""SEARCH\('\{"([^"]+)",([^}]+)\} MetricName="(\w+)"'""", row[0]["expression"]
-            )
-            yield namespace, name, frozenset(dimensions.split(","))
             continue
         if words[0] == "...":
             words = previous[: len(previous) - len(words) + 1] + words[1:]
         previous = [previous[at] if word == "." else word for at, word in enumerate(words)]
-        yield previous[0], previous[1], frozenset(previous[2::2])
+        yield previous[0], previous[1], previous[2::2], previous[3::2]
+
+
+def metrics_of(widget: dict[str, Any]) -> Iterator[Metric]:
+    """The metrics of a widget, those that it searches for included."""
+    for namespace, name, dimensions, _ in written_out(widget):
+        yield namespace, name, frozenset(dimensions)
+    search = r"""SEARCH\('\{"([^"]+)",([^}]+)\} MetricName="(\w+)"'"""
+    for row in widget["properties"].get("metrics", []):
+        for namespace, dimensions, name in (
+            re.findall(search, str(row[0].get("expression", ""))) if len(row) == 1 else []
+        ):
+            yield namespace, name, frozenset(dimensions.split(","))
 
 
 def alarms(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -181,28 +192,99 @@ def test_the_dashboard_shows_metrics_that_are_emitted_and_all_that_are_ours(
         assert name in AWS_METRICS[namespace, dimension]
 
 
-def test_the_alarms_watch_metrics_that_exist_and_notify_the_topic(template: dict[str, Any]) -> None:
+# Alarm by alarm: namespace and metric, how it is counted, of what, above which value it sounds, and in how many of how
+# many periods of how many seconds.
+ALARMS: dict[str, tuple[str, str, str, str, float, tuple[int, int, int]]] = {
+    "BugsAlarm": (STACK, "Refusals", "Sum", "InternalServerError", 0, (1, 1, 60)),
+    "ApiFailuresAlarm": ("AWS/ApiGateway", "5xx", "Average", "Api", 0.05, (3, 5, 60)),
+    "ApiLatencyAlarm": ("AWS/ApiGateway", "Latency", "p99", "Api", 3000, (3, 5, 60)),
+    **{
+        f"{function}{metric}Alarm": ("AWS/Lambda", metric, "Sum", f"{function}Function", 0, (1, 1, 60))
+        for function in ("CreateSession", "GetSession", "PublishEvents", "AddClaims")
+        for metric in ("Errors", "Throttles")
+    },
+    "SessionsWriteThrottlesAlarm": ("AWS/DynamoDB", "WriteThrottleEvents", "Sum", "SessionsTable", 0, (1, 1, 60)),
+    "SessionsReadThrottlesAlarm": ("AWS/DynamoDB", "ReadThrottleEvents", "Sum", "SessionsTable", 0, (1, 1, 60)),
+    "DirectoryReadThrottlesAlarm": ("AWS/DynamoDB", "ReadThrottleEvents", "Sum", "DirectoryTable", 0, (1, 1, 60)),
+    # Longer than any pause between two attempts, which alone tell the age.
+    "PublishDelayAlarm": ("AWS/Lambda", "IteratorAge", "Maximum", "PublishEventsFunction", 60_000, (1, 1, 300)),
+    "PublishDeadLettersAlarm": (
+        *("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "PublishDeadLetters.QueueName"),
+        *(0, (1, 1, 60)),
+    ),
+    "FlowStartDelayAlarm": (
+        *("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "FlowStartQueue.QueueName"),
+        *(300, (1, 1, 60)),
+    ),
+    "FlowStartDeadLettersAlarm": (
+        *("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "FlowStartDeadLetters.QueueName"),
+        *(0, (1, 1, 60)),
+    ),
+}
+
+
+def test_there_are_these_alarms_and_no_others(template: dict[str, Any]) -> None:
+    assert set(alarms(template)) == set(ALARMS)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_watches_what_it_is_named_for_and_notifies_the_topic(template: dict[str, Any], name: str) -> None:
+    properties = alarms(template)[name]
+    value = properties["Dimensions"][-1]["Value"]
+    periods = properties["EvaluationPeriods"]
+    assert ALARMS[name] == (
+        properties["Namespace"] if isinstance(properties["Namespace"], str) else STACK,
+        properties["MetricName"],
+        properties.get("Statistic") or properties["ExtendedStatistic"],
+        value if isinstance(value, str) else value.get("Ref") or value["Fn::GetAtt"],
+        properties["Threshold"],
+        (properties.get("DatapointsToAlarm", periods), periods, properties["Period"]),
+    )
+    assert properties["AlarmDescription"]
+    assert properties["ComparisonOperator"] == "GreaterThanThreshold"
+    assert properties["TreatMissingData"] == "notBreaching"
+    notified = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert properties["AlarmActions"] == notified
+
+
+def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any], emitted: set[Metric]) -> None:
     for properties in alarms(template).values():
-        ((dimension, _),) = [(each["Name"], each["Value"]) for each in properties["Dimensions"]]
-        assert properties["MetricName"] in AWS_METRICS[properties["Namespace"], dimension]
-        assert properties["AlarmDescription"]
-        assert properties["ComparisonOperator"] == "GreaterThanThreshold"
-        assert properties["TreatMissingData"] == "notBreaching"
-        notified = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
-        assert properties["AlarmActions"] == notified
+        names = [each["Name"] for each in properties["Dimensions"]]
+        if properties["Namespace"] == {"Ref": "AWS::StackName"}:
+            assert (STACK, properties["MetricName"], frozenset(names)) in emitted
+        else:
+            (dimension,) = names
+            assert properties["MetricName"] in AWS_METRICS[properties["Namespace"], dimension]
+
+
+def test_a_bug_is_counted_where_its_alarm_looks(
+    dynamodb: DynamoDBClient, template: dict[str, Any], logged: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "put_session", None)
+    assert create_session.handler(make_event({}), CONTEXT)["statusCode"] == 500
+    watched = {each["Name"]: each["Value"] for each in alarms(template)["BugsAlarm"]["Dimensions"]}
+    assert measured(logged[-1]) == {"Refusals": watched}
+    assert dynamodb.scan(TableName="sessions")["Count"] == 0
 
 
 def test_every_function_that_others_call_has_alarms_of_its_errors_and_throttles(template: dict[str, Any]) -> None:
-    watched = {
-        (each["MetricName"], each["Dimensions"][0]["Value"]["Ref"])
-        for each in alarms(template).values()
-        if each["Namespace"] == "AWS/Lambda"
-    }
     functions = {name for name, each in template["Resources"].items() if each["Type"] == "AWS::Serverless::Function"}
     called = functions - {"ImportDirectoryFunction"}  # whose caller waits for its answer
-    assert watched == {(metric, name) for metric in ("Errors", "Throttles") for name in called} | {
-        ("IteratorAge", "PublishEventsFunction")
-    }
+    names = {f"{name.removesuffix('Function')}{metric}Alarm" for metric in ("Errors", "Throttles") for name in called}
+    assert names <= set(ALARMS)
+
+
+def test_the_dashboard_looks_at_resources_of_the_kind_that_the_metric_has(template: dict[str, Any]) -> None:
+    kinds = {"ApiId": "::Api", "FunctionName": "::Function", "TableName": "::Table", "QueueName": "::Queue"}
+    body: str = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for widget in widgets(template):
+        for namespace, name, dimensions, values in written_out(widget):
+            for dimension, value in zip(dimensions, values, strict=True):
+                if dimension in kinds:
+                    kind = template["Resources"][value.strip("<>").removesuffix(".QueueName")]["Type"]
+                    assert kind.endswith(kinds[dimension]), (namespace, name)
+    named = set(re.findall(r"SOURCE '\$\{(\w+)\}'", body))
+    assert named == {"CreateSessionLogGroup", "GetSessionLogGroup", "PublishEventsLogGroup"}
 
 
 def test_the_dashboard_shows_every_alarm_that_each_stack_has(template: dict[str, Any]) -> None:

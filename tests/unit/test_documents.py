@@ -44,7 +44,8 @@ def test_every_make_command_exists(document: Path) -> None:
     ("target", "document"), [("openapi", "docs/openapi.json"), ("events", "docs/events/SessionCreated.json")]
 )
 def test_what_make_writes_is_what_is_committed(target: str, document: str, tmp_path: Path) -> None:
-    dry = subprocess.run(["make", "-n", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
-    recipe = dry.stdout.splitlines()[-1].replace(document, str(tmp_path / "document"))
-    subprocess.run(["sh", "-c", recipe], cwd=ROOT, env={"PATH": os.environ["PATH"]}, check=True)  # noqa: S607
+    dry_run = ["make", "-n", "--no-print-directory", target]
+    recipe = subprocess.run(dry_run, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    shell = ["sh", "-c", recipe.replace(document, str(tmp_path / "document"))]
+    subprocess.run(shell, cwd=ROOT, env={"PATH": os.environ["PATH"]}, check=True)
     assert (tmp_path / "document").read_text() == (ROOT / document).read_text(), f"run make {target}"

@@ -78,7 +78,8 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(resources: dict[st
         assert function["Role"] == {"Fn::GetAtt": f"{base}Role.Arn"}
         assert function["LoggingConfig"] == {"LogGroup": {"Ref": f"{base}LogGroup"}}
         assert "Policies" not in function
-        assert resources[f"{base}LogGroup"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    for log_group in of_type(resources, "AWS::Logs::LogGroup").values():
+        assert log_group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
 def test_every_function_is_built_for_the_architecture_of_the_layer(template: dict[str, Any]) -> None:
@@ -138,6 +139,11 @@ def test_web_pages_of_named_origins_may_send_credentials(template: dict[str, Any
     assert cors["AllowOrigins"] == {"Ref": "CorsOrigins"}
     assert cors["AllowCredentials"] is True
     assert {"authorization", "content-type", "idempotency-key"} <= set(cors["AllowHeaders"])
+    methods = {
+        route["RouteKey"].partition(" ")[0]
+        for route in of_type(template["Resources"], "AWS::ApiGatewayV2::Route").values()
+    }
+    assert set(cors["AllowMethods"]) == methods
     assert set(cors["ExposeHeaders"]) == {"idempotent-replayed", "retry-after"}
     assert "*" not in str(cors)
     pattern = template["Parameters"]["CorsOrigins"]["AllowedPattern"]
@@ -294,7 +300,9 @@ def test_every_attempt_ends_before_the_function_and_the_function_before_the_gate
     resources: dict[str, Resource],
 ) -> None:
     assert longest_call(store.client) <= store.CALL_MILLISECONDS
-    for name, calls in (("CreateSession", 2), ("GetSession", 1)):
+    calls_of = {"CreateSession": 2, "GetSession": 1}
+    assert {f"{name}Integration" for name in calls_of} == set(of_type(resources, "AWS::ApiGatewayV2::Integration"))
+    for name, calls in calls_of.items():
         function = resources[f"{name}Function"]["Properties"]["Timeout"] * 1000
         integration = resources[f"{name}Integration"]["Properties"]["TimeoutInMillis"]
         assert calls * store.CALL_MILLISECONDS + 1000 < function < integration <= 30_000
@@ -364,49 +372,3 @@ def test_eventbridge_may_send_to_the_flow_starts_queues_for_their_rule_only(reso
             "Resource": {"Fn::GetAtt": f"{policy['Queues'][0]['Ref']}.Arn"},
             "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": "FlowStartRule.Arn"}}},
         }
-
-
-@pytest.mark.parametrize(
-    ("alarm", "metric", "dimension", "threshold"),
-    [
-        (
-            "PublishDeadLettersAlarm",
-            ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
-            ("QueueName", {"Fn::GetAtt": "PublishDeadLetters.QueueName"}),
-            0,
-        ),
-        (
-            "FlowStartDeadLettersAlarm",
-            ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
-            ("QueueName", {"Fn::GetAtt": "FlowStartDeadLetters.QueueName"}),
-            0,
-        ),
-        (
-            "PublishDelayAlarm",
-            ("AWS/Lambda", "IteratorAge"),
-            ("FunctionName", {"Ref": "PublishEventsFunction"}),
-            60_000,
-        ),
-        (
-            "FlowStartDelayAlarm",
-            ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
-            ("QueueName", {"Fn::GetAtt": "FlowStartQueue.QueueName"}),
-            300,
-        ),
-    ],
-)
-def test_what_is_lost_or_late_sounds_an_alarm(
-    resources: dict[str, Resource],
-    alarm: str,
-    metric: tuple[str, str],
-    dimension: tuple[str, Any],
-    threshold: int,
-) -> None:
-    properties = resources[alarm]["Properties"]
-    assert (properties["Namespace"], properties["MetricName"]) == metric
-    assert properties["Dimensions"] == [{"Name": dimension[0], "Value": dimension[1]}]
-    assert (properties["ComparisonOperator"], properties["Threshold"]) == ("GreaterThanThreshold", threshold)
-    assert (properties["Statistic"], properties["EvaluationPeriods"]) == ("Maximum", 1)
-    assert properties["AlarmDescription"]
-    notified = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
-    assert properties["AlarmActions"] == notified

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from sessions.wire import read_item, write_item
 
-values = st.recursive(st.text() | st.booleans(), lambda each: st.lists(each) | st.dictionaries(st.text(), each))
+names = st.text(max_size=5)
+values = st.recursive(
+    st.text() | st.booleans(), lambda each: st.lists(each) | st.dictionaries(names, each), max_leaves=10
+)
 
 
-@given(st.dictionaries(st.text(), values))
+@given(st.dictionaries(names, values, max_size=5))
 def test_items_are_written_and_read_as_boto3_does(attributes: dict[str, Any]) -> None:
     item = {name: TypeSerializer().serialize(value) for name, value in attributes.items()}
     assert write_item(attributes) == item

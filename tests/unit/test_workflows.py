@@ -31,7 +31,7 @@ def test_pull_requests_are_tested_and_main_and_releases_are_deployed() -> None:
     assert {name: workflow["on"] for name, workflow in WORKFLOWS.items()} == {
         "test": {"pull_request": "", "workflow_call": ""},
         "dev": {"push": {"branches": ["main"]}},
-        "prod": {"release": {"types": ["published"]}},
+        "prod": {"release": {"types": ["released"]}},
     }
     assert [step.get("run", "").partition(" #")[0] for step in JOBS["test/test"]["steps"]] == ["", "make test"]
 
