@@ -1,6 +1,6 @@
 """Every error that the API answers, in one table, and the one exception that carries them to the edge."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -71,8 +71,7 @@ ERRORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(NamedTuple):
     """One field that the request must change: a code for programs and a sentence for people.
 
     `field` is the contract's name of it, with the index for the entry of a list: `memberEmailAddresses[1]`.
@@ -83,13 +82,12 @@ class FieldError:
     message: str
 
 
-@dataclass(slots=True)
 class ServiceError(Exception):
     """A refusal or failure to tell the client about. `code` is a key of ERRORS; `message` replaces the table's."""
 
-    code: str
-    message: str = ""
-    errors: list[FieldError] = field(default_factory=list)
+    def __init__(self, code: str, message: str = "", errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(code, message)
+        self.code, self.message, self.errors = code, message, errors
 
     @property
     def status(self) -> int:

@@ -1,13 +1,13 @@
 """What a request is about besides itself: who makes it, what it refers to, and whether it was made before."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from sessions.models import CustomerBreadcrumb, SessionInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who is calling, as the verified token says it. Nothing here ever comes from a request's body or URL."""
 
     user_id: str
@@ -19,8 +19,7 @@ class Caller:
     endpoint_name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """A user of the account, as a member of a session shows it."""
 
     user_id: str
@@ -29,8 +28,7 @@ class Person:
     avatar_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSession:
+class StoredSession(NamedTuple):
     """A session that is there already, with what tells whose request made it."""
 
     session: SessionInfo
@@ -40,8 +38,7 @@ class StoredSession:
     """The gateway's id of that request."""
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(NamedTuple):
     """What a request refers to, as far as the caller's account has it. Addresses are in lower case."""
 
     customer: tuple[CustomerBreadcrumb, ...] = ()
@@ -50,7 +47,7 @@ class References:
     has_caller_id: bool = False
     correspondents: tuple[Person, ...] | None = None
     """The user or the team's users of `withAddress`; None if the account does not have it."""
-    people: Mapping[str, Person] = field(default_factory=dict)
+    people: Mapping[str, Person] = MappingProxyType({})
     """By email address."""
     existing: StoredSession | None = None
     """The session itself, if an earlier request with the same Idempotency-Key has made it."""

@@ -1,6 +1,6 @@
 """What makes a create safe to repeat: these hashes must be the same in every version of the service."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from conftest import make_event

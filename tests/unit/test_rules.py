@@ -1,7 +1,7 @@
 """The rules of a new session."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from typing import Any
 
