@@ -12,6 +12,8 @@ from sessions.idempotency import derive_session_id, fingerprint
 from sessions.models import NewSession
 from sessions.references import Caller, StoredSession
 
+store.connect()
+
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Create the session that an HTTP API event (payload 2.0) asks for. Answers every request; raises nothing."""

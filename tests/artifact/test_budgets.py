@@ -8,11 +8,16 @@ import os
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from conftest import ROOT, make_event
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 LOCAL = ROOT / ".aws-sam/local"
 BUILDS = [ROOT / ".aws-sam/build", LOCAL]
@@ -37,18 +42,24 @@ FORBIDDEN = {
 # One create against the stub, by the artifact alone, and what it made the process do.
 PROBE = """
 import json, sys
-compiled = []
-sys.addaudithook(lambda name, details: compiled.append(str(details[1])) if name == "compile" else None)
+compiled, connected = [], []
+def audit(name, details):
+    if name == "compile":
+        compiled.append(str(details[1]))
+    elif name == "socket.connect":
+        connected.append(details[1])
+sys.addaudithook(audit)
 from sessions import create_session, store
 calls = []
 store.client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
-imported = sorted(sys.modules)
+imported, connected_early = sorted(sys.modules), len(connected)
 class Context:
     function_name = aws_request_id = "probe"
     def get_remaining_time_in_millis(self):
         return 28_000
 response = create_session.handler(json.load(sys.stdin), Context())
-print(json.dumps([response["statusCode"], calls, imported, sorted(sys.modules), compiled]))
+connections = [connected_early, len(connected) - connected_early]
+print(json.dumps([response["statusCode"], calls, imported, sorted(sys.modules), compiled, connections]))
 """
 
 
@@ -58,6 +69,8 @@ class Probe(NamedTuple):
     imported: list[str]
     in_the_end: list[str]
     compiled: list[str]
+    connections: list[int]
+    """How many were opened by the import, and how many by the call."""
 
 
 def pack(build: Path, folder: Path) -> tuple[list[Path], int]:
@@ -74,14 +87,19 @@ def pack(build: Path, folder: Path) -> tuple[list[Path], int]:
 
 
 @pytest.fixture(scope="module")
-def plain_create(tmp_path_factory: pytest.TempPathFactory) -> Probe:
-    """A plain create by the function as it was built for this machine, out of its zips: so the files have new dates."""
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The function as it was built for this machine, out of its zips: so the files have new dates."""
     folder = tmp_path_factory.mktemp("unpacked")
     for packed in pack(LOCAL, folder)[0]:
         with zipfile.ZipFile(packed) as archive:
             archive.extractall(folder)
+    return folder
+
+
+def probe(unpacked: Path, certificate: Path | None = None, **environment: str) -> Probe:
+    """A plain create by this function and nothing else, against the stub; with TLS, given key and certificate."""
     stub = subprocess.Popen(
-        [sys.executable, "-S", str(ROOT / "tests/benchmarks/stub.py")],
+        [sys.executable, "-S", str(ROOT / "tests/benchmarks/stub.py"), *([str(certificate)] if certificate else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -89,10 +107,10 @@ def plain_create(tmp_path_factory: pytest.TempPathFactory) -> Probe:
     with stub:
         assert stub.stdin
         assert stub.stdout
-        environment = {
+        environment |= {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{folder}:{folder}/python",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{stub.stdout.readline().strip()}",
+            "PYTHONPATH": f"{unpacked}:{unpacked}/python",
+            "AWS_ENDPOINT_URL": f"http{'s' if certificate else ''}://127.0.0.1:{stub.stdout.readline().strip()}",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -110,6 +128,11 @@ def plain_create(tmp_path_factory: pytest.TempPathFactory) -> Probe:
         )
         stub.stdin.close()
     return Probe(*json.loads(run.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def plain_create(unpacked: Path) -> Probe:
+    return probe(unpacked)
 
 
 def test_a_create_imports_no_more_modules_than_the_budget(plain_create: Probe) -> None:
@@ -154,3 +177,33 @@ def test_the_layer_has_the_data_of_the_services_that_the_functions_call_and_of_n
 
 def test_no_module_is_compiled_when_it_comes_out_of_the_zip(plain_create: Probe) -> None:
     assert [name for name in plain_create.compiled if name.endswith(".py")] == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key with a certificate for 127.0.0.1, which is its own authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path = tmp_path_factory.mktemp("certificate") / "stub.pem"
+    path.write_bytes(key.private_bytes(*form) + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_in_lambda_the_first_request_finds_the_connection_open(unpacked: Path, certificate: Path) -> None:
+    in_lambda = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_CA_BUNDLE": str(certificate)}
+    assert probe(unpacked, certificate, **in_lambda).connections == [1, 0]
+
+
+def test_elsewhere_an_import_connects_to_nothing(plain_create: Probe, unpacked: Path, certificate: Path) -> None:
+    assert plain_create.connections == [0, 1]
+    assert probe(unpacked, certificate, AWS_CA_BUNDLE=str(certificate)).connections == [0, 1]

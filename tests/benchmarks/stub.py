@@ -1,10 +1,11 @@
 """A DynamoDB that answers at once: puts with success, reads of the directory with an entry for each key.
 
-Run as a program it prints its port and serves until its stdin closes.
+Run as a program it prints its port and serves until its stdin closes; with TLS, given a file with key and certificate.
 """
 
 import asyncio
 import json
+import ssl
 import sys
 import zlib
 from typing import Any
@@ -54,7 +55,11 @@ async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamW
 
 
 async def main() -> None:
-    server = await asyncio.start_server(serve_connection, "127.0.0.1", 0)
+    tls = None
+    if sys.argv[1:]:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(sys.argv[1])
+    server = await asyncio.start_server(serve_connection, "127.0.0.1", 0, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     server.close()

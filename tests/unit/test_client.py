@@ -15,6 +15,7 @@ from botocore.hooks import HierarchicalEmitter
 from botocore.session import get_session
 
 from sessions import store
+from sessions.errors import ServiceError
 from sessions.wire import write_item
 
 SESSION = {
@@ -117,3 +118,17 @@ def test_no_built_in_handler_that_dynamodb_has_is_left_out() -> None:
         for operation in ("PutItem", "GetItem", "BatchGetItem"):
             events.emit(f"{event}.dynamodb.{operation}")
     assert called == []
+
+
+def test_a_start_without_dynamodb_fails_after_one_attempt_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:1")  # where nothing listens
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(store, "client", store.make_client())
+    attempts: list[object] = []
+    store.client.meta.events.register("before-send.dynamodb", lambda request, **_: attempts.append(request))
+    store.connect()
+    assert len(attempts) == 1
+    with pytest.raises(ServiceError):
+        store.batch_get({"directory": {"Keys": []}}, lambda: 0)
+    assert len(attempts) == 1 + 3  # the attempts of a call are what they were
