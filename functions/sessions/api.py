@@ -59,6 +59,8 @@ def answer(
         headers = {"Idempotent-Replayed": "true"} if outcome == "Replayed" else None
         response = respond(200, session.model_dump_json(exclude_none=True), callback, headers)
     except ServiceError as error:
+        if error.session_id:
+            seen["session_id"] = error.session_id
         outcome, response = error.code, respond_error(error, request_id, callback)
         if error.status >= 500:
             logger.exception("the database failed", extra=seen)

@@ -7,12 +7,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sessions import api, binding, rules, store
+from sessions.client import connect
 from sessions.errors import ServiceError
 from sessions.idempotency import derive_session_id, fingerprint
 from sessions.models import NewSession
 from sessions.references import Caller, StoredSession
 
-store.connect()
+connect(store.client, store.DIRECTORY)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

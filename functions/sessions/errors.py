@@ -83,11 +83,16 @@ class FieldError(NamedTuple):
 
 
 class ServiceError(Exception):
-    """A refusal or failure to tell the client about. `code` is a key of ERRORS; `message` replaces the table's."""
+    """A refusal or failure to tell the client about. `code` is a key of ERRORS; `message` replaces the table's.
 
-    def __init__(self, code: str, message: str = "", errors: Sequence[FieldError] = ()) -> None:
+    `session_id` is for the log: the session that may be stored all the same.
+    """
+
+    def __init__(
+        self, code: str, message: str = "", errors: Sequence[FieldError] = (), session_id: str | None = None
+    ) -> None:
         super().__init__(code, message)
-        self.code, self.message, self.errors = code, message, errors
+        self.code, self.message, self.errors, self.session_id = code, message, errors, session_id
 
     @property
     def status(self) -> int:

@@ -1,4 +1,4 @@
-"""The sessions table, and the directory as far as a create needs it. The only module that talks to DynamoDB.
+"""The sessions table, and the directory as far as a create needs it. The only module of the API that calls DynamoDB.
 
 The template has the layout of both tables above them. An account's sessions spread over all partitions, because the id
 in their key is random, and one is read by its key alone. Listing an account's sessions newest first needs an index on
@@ -12,105 +12,20 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from botocore import __version__ as SDK_VERSION  # noqa: N812 (a constant)
-from botocore.config import Config
-from botocore.exceptions import (
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    ProxyConnectionError,
-)
-from botocore.handlers import BUILTIN_HANDLERS
-from botocore.session import Session
-
+from sessions.client import CALL_MILLISECONDS, REPLY_MILLISECONDS, make_client, may_repeat, unsettled
 from sessions.errors import ServiceError
 from sessions.models import CustomerBreadcrumb, NewSession, SessionInfo
 from sessions.references import Person, References, StoredSession
-from sessions.wire import pass_json, read_item, write_item
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from sessions.wire import read_item, write_item
 
 SESSIONS = os.environ["SESSIONS_TABLE"]
 DIRECTORY = os.environ.get("DIRECTORY_TABLE", "")  # for creates only
 SESSION_ID = re.compile(r"[0-9a-f]{32}")
 KEY_MAX = 1024  # bytes of a sort key
 
-# A call that gets no answer has failed after CALL_MILLISECONDS: three attempts of 3 s (connecting, TLS and waiting, 1 s
-# each) and up to 1 s and 2 s of back-off in between (botocore's standard mode).
-CALL_MILLISECONDS = 12_000
-REPLY_MILLISECONDS = 2_000  # what else a request takes, a pause between calls included
-
-# How many attempts of the current put may have been applied: an attempt counts from when it is made until DynamoDB has
-# refused it, or it is certain that it was never sent. The last error alone says nothing of the attempts before.
-unsettled: ContextVar[int] = ContextVar("unsettled", default=0)
-NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
-
-
-def count_attempt(**_: object) -> None:
-    """Count an attempt as one that may be applied."""
-    unsettled.set(unsettled.get() + 1)
-
-
-def settle_attempt(parsed_response: dict[str, Any] | None, exception: Exception | None, **_: object) -> None:
-    """Count it no longer if it certainly was not."""
-    refused = parsed_response is not None and 400 <= parsed_response["ResponseMetadata"]["HTTPStatusCode"] < 500
-    if refused or isinstance(exception, NEVER_SENT):
-        unsettled.set(unsettled.get() - 1)
-
-
-def make_client() -> "DynamoDBClient":
-    """A client whose calls end within CALL_MILLISECONDS, and whose puts are counted as above.
-
-    Of botocore, because boto3 adds nothing to it but the time of its import. What it sends is made here, from what the
-    models have validated: to check it against the service's model too is a seventh of a call. A user agent that is
-    given is not put together anew for each request, which is another thirteenth (both by profile). Of botocore's 127
-    built-in handlers it has the nine that are not for one other service: to register all takes 10 ms of the start.
-    """
-    config = Config(
-        connect_timeout=1,
-        read_timeout=1,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        parameter_validation=False,
-        user_agent=f"Botocore/{SDK_VERSION}",
-    )
-    sdk = Session(include_builtin_handlers=False)
-    for event, handler, *_ in BUILTIN_HANDLERS:
-        if "." not in event:
-            sdk.register(event, handler)
-    made = cast("DynamoDBClient", sdk.create_client("dynamodb", config=config))
-    pass_json(made)
-    made.meta.events.register("request-created.dynamodb.PutItem", count_attempt)
-    made.meta.events.register("response-received.dynamodb.PutItem", settle_attempt)
-    return made
-
-
 client = make_client()
-
-
-def connect() -> None:
-    """Open the connection to DynamoDB while Lambda starts the function, so that the first request finds it open.
-
-    To read 126 certificates and begin TLS takes 30 ms of CPU, four fifths of all that the first request would take: at
-    512 MB it has 0.29 of a CPU, and a start has a whole one. By looking up a key that nothing has. Once, and what goes
-    wrong is for the first request to meet: a start that fails or takes 10 s is begun again.
-    """
-    if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ and client.meta.endpoint_url.startswith("https:"):
-        retry = "needs-retry.dynamodb.BatchGetItem"
-        client.meta.events.register_first(retry, give_up)
-        with suppress(ServiceError):
-            batch_get({DIRECTORY: {"Keys": [write_item({"pk": "#", "sk": "#"})]}}, lambda: 0)
-        client.meta.events.unregister(retry, give_up)
-
-
-def give_up(**_: object) -> None:
-    """End a call after its first attempt, whatever came of it."""
-    raise ServiceError("ServiceUnavailable")
 
 
 def session_key(account_id: str, session_id: str) -> dict[str, str]:
@@ -266,13 +181,7 @@ def put_session(
                 time.sleep(random.uniform(0, 1))  # noqa: S311 (jitter, no secret)
                 continue
             if unsettled.get() and fingerprint is None:
-                raise ServiceError("OutcomeUnknown", f"Session {session.id} may have been created.") from error
-            raise ServiceError("ServiceUnavailable") from error
+                message = f"Session {session.id} may have been created."
+                raise ServiceError("OutcomeUnknown", message, session_id=session.id) from error
+            raise ServiceError("ServiceUnavailable", session_id=session.id) from error
         return None
-
-
-def may_repeat(error: Exception) -> bool:
-    """Whether the SDK stopped only at its limits, on the attempts of a call or on retries over many calls."""
-    if isinstance(error, ClientError):
-        return not {"MaxAttemptsReached", "RetryQuotaReached"}.isdisjoint(error.response["ResponseMetadata"])
-    return isinstance(error, (HTTPClientError, *NEVER_SENT))

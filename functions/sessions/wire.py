@@ -1,16 +1,7 @@
-"""DynamoDB's wire types from and to the plain values that our items have: strings, booleans, lists and objects.
-
-And the JSON of these types as it is sent and received, past botocore, which would make the same of it more slowly.
-"""
+"""DynamoDB's wire types from and to the plain values that our items have: strings, booleans, lists and objects."""
 
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-
-from pydantic_core import from_json, to_json
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from typing import Any
 
 
 def write_item(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,34 +33,3 @@ def read_value(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
     if kind == "L":
         return [read_value(each) for each in content]
     return None if kind == "NULL" else content
-
-
-def pass_json(client: "DynamoDBClient") -> None:
-    """Make a client send its puts, and take all answers, as the JSON that they are.
-
-    botocore walks along its model of the service through each value of what it sends and receives, for bytes and dates
-    to convert. Our items have none, and the walk is a seventh of a plain create and more than a quarter of one with
-    seven references (instructions counted; docs/decisions.md). By its events, in the order in which a call meets them.
-    """
-    client.meta.events.register("provide-client-params.dynamodb.PutItem", keep_parameters)
-    client.meta.events.register("before-call.dynamodb.PutItem", send_parameters)
-    client.meta.events.register("before-parse.dynamodb", take_answer)
-
-
-def keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
-    """Put the parameters aside, as the body that they will be, and leave botocore the short ones."""
-    context["body"] = to_json(params)
-    del params["Item"]
-
-
-def send_parameters(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
-    """Send them instead of what botocore made of the rest. It signs them after this."""
-    params["body"] = context["body"]
-
-
-def take_answer(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Take an answer as it is, and leave botocore an empty one; errors, and what is no JSON, are for botocore."""
-    if response_dict["status_code"] == 200:
-        with suppress(ValueError):
-            customized_response_dict.update(from_json(response_dict["body"]))
-            response_dict["body"] = b"{}"

@@ -15,6 +15,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from directory import add_claims
 from sessions import create_session, get_session, store, wire
 from sessions.api import identify
+from sessions.client import make_client
 from sessions.idempotency import derive_session_id
 
 URL = "https://dynamodb.test"
@@ -137,7 +138,7 @@ def test_a_failure_turns_out_as_documented(
             add_claims.handler(load_event("add-claims"), CONTEXT)
         return
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(store, "client", store.make_client())
+    monkeypatch.setattr(store, "client", make_client())
     response = send(where, what, directory)
 
     body = json.loads(response["body"])
@@ -147,6 +148,10 @@ def test_a_failure_turns_out_as_documented(
     levels = [line["level"] for line in logged]
     assert levels[-2 if told == "ERROR" else -1 :] == ["ERROR", "INFO"][-2 if told == "ERROR" else 1 :]
     assert ("ERROR" in levels) == (told == "ERROR")
+    if where == "put":  # whoever asks about the session finds the request
+        (session_id,) = {line["session_id"] for line in logged}
+        assert re.fullmatch("[0-9a-f]{32}", session_id)
+        assert code != "OutcomeUnknown" or session_id in body["responseStatus"]["message"]
     items = scan(directory) if "sessions" in directory.list_tables()["TableNames"] else []
     if stored == "nothing":
         assert items == []

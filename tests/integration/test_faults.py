@@ -23,7 +23,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from conftest import Context, make_event
 
-from sessions import store, wire
+from sessions import client, store, wire
+from sessions.client import make_client
 from sessions.create_session import handler
 
 CREATES = 2_000
@@ -196,9 +197,9 @@ def run_creates(make: Callable[[int], list[Response]]) -> tuple[list[list[Respon
     print(f"seed {seed}")  # noqa: T201
     with pytest.MonkeyPatch.context() as patch, serve(dynamodb := DynamoDB(seed)) as url:
         patch.setenv("AWS_ENDPOINT_URL", url)
-        patch.setattr(store, "Config", lambda **settings: Config(**settings | {"read_timeout": 0.2}))
+        patch.setattr(client, "Config", lambda **settings: Config(**settings | {"read_timeout": 0.2}))
         patch.setattr("time.sleep", lambda _: None)  # botocore's pauses and ours
-        patch.setattr(store, "client", store.make_client())
+        patch.setattr(store, "client", make_client())
         with closing(store.client), ThreadPoolExecutor(THREADS) as threads:
             replies = list(threads.map(make, range(CREATES)))
     print(dict(dynamodb.seen), Counter(each["statusCode"] for several in replies for each in several))  # noqa: T201

@@ -15,6 +15,7 @@ from botocore.hooks import HierarchicalEmitter
 from botocore.session import get_session
 
 from sessions import store
+from sessions.client import connect, make_client
 from sessions.errors import ServiceError
 from sessions.wire import write_item
 
@@ -79,7 +80,7 @@ def exchange(client: Any, name: str) -> tuple[AWSPreparedRequest, dict[str, Any]
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_it_sends_and_reads_what_botocore_does_by_default(name: str) -> None:
-    request, response = exchange(store.make_client(), name)
+    request, response = exchange(make_client(), name)
     usual_request, usual_response = exchange(get_session().create_client("dynamodb"), name)
     assert json.loads(cast("bytes", request.body)) == json.loads(cast("bytes", usual_request.body))
     assert (request.method, request.url) == (usual_request.method, usual_request.url)
@@ -90,7 +91,7 @@ def test_it_sends_and_reads_what_botocore_does_by_default(name: str) -> None:
 
 
 def test_the_signature_is_that_of_what_is_sent() -> None:
-    request, _ = exchange(store.make_client(), "put")
+    request, _ = exchange(make_client(), "put")
     headers = {
         name: value.decode() if isinstance(value, bytes) else str(value)
         for name, value in cast("dict[str, object]", request.headers).items()
@@ -124,10 +125,10 @@ def test_a_start_without_dynamodb_fails_after_one_attempt_and_goes_on(monkeypatc
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:1")  # where nothing listens
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(store, "client", store.make_client())
+    monkeypatch.setattr(store, "client", make_client())
     attempts: list[object] = []
     store.client.meta.events.register("before-send.dynamodb", lambda request, **_: attempts.append(request))
-    store.connect()
+    connect(store.client, "directory")
     assert len(attempts) == 1
     with pytest.raises(ServiceError):
         store.batch_get({"directory": {"Keys": []}}, lambda: 0)
