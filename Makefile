@@ -120,7 +120,8 @@ restore: $(APP_TOOLS) ## put back the sessions that the table lost: FROM=a resto
 
 clean: stop ## stop the local stack, and remove all that these commands made
 	rm -rf .aws-sam .tools .venv tools/*/.venv tools/*/node_modules tests/clients/node_modules .mypy_cache .pytest_cache \
-	  .ruff_cache .coverage
+	  .ruff_cache .coverage .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # --- what the commands above need ---------------------------------------------------------------------------------
 
@@ -132,7 +133,9 @@ $(UV):
 	  'python3 -m venv "$$1" && "$$1/bin/pip" install --quiet --disable-pip-version-check uv==$(UV_VERSION)' - \
 	  .tools/uv-$(UV_VERSION)
 
+# Makes the folders of bytecode before any build, which takes the change of a folder for a change of what is in it.
 $(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
+	mkdir -p $(foreach folder,$(wildcard functions/*/ layers/*/),$(folder)__pycache__)
 	tools/step 'Installing the locked packages' $(UV) sync --frozen
 	# The layer's build once wrote through uv's hard links, and so into its cache: a cache of that time is put right.
 	grep -q '"s3"' .venv/lib/python3.13/site-packages/botocore/data/endpoints.json || tools/step 'Repairing botocore' \

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import make_event
 
-from sessions import api, binding
+from sessions import api, binding, wire
 from sessions.errors import ERRORS, FieldError, ServiceError
 from sessions.models import NewSession
 
@@ -400,3 +400,21 @@ def test_a_field_error_is_told_in_camel_case() -> None:
     assert json.loads(api.respond_error(error, "r")["body"])["responseStatus"]["errors"] == [
         {"errorCode": "NotFound", "fieldName": "customerId", "message": "is not known"}
     ]
+
+
+ANYTHING: list[object] = [
+    *(True, 3, -1, 0, 1e400, 1.5, 2**70, "", "x", "3", "true", "\x00", "x" * 10_000, "2026-11-22T08:22:44Z"),
+    *("Voice", "Incoming", "Hold", "user:bob", "+15550100001", "bob@example.com"),
+    *([], ["bob@example.com"], [3], [["x"]], {}, {"x": "y"}),
+]
+
+
+@pytest.mark.parametrize("name", binding.FIELD_NAMES.values())
+@pytest.mark.parametrize("value", ANYTHING, ids=range(len(ANYTHING)))
+def test_a_value_of_a_field_is_refused_by_its_name_or_can_be_stored(name: str, value: object) -> None:
+    request, errors = binding.bind({name: value})
+    if errors:
+        assert all(error.field.partition("[")[0] == name and error.message for error in errors)
+    else:
+        attributes = request.model_dump(mode="json", exclude_unset=True)
+        assert wire.read_item(wire.write_item(attributes)) == attributes

@@ -119,6 +119,7 @@ def test_each_default_is_what_a_field_has_that_is_not_sent() -> None:
 
 
 def test_each_field_that_the_rules_refuse_has_the_codes_they_refuse_it_with() -> None:
+    assert set(EVERY_FIELD) == set(binding.FIELD_NAMES.values()), "a value of each field is wanted"
     bound, errors = binding.bind(EVERY_FIELD)
     assert not errors
     people = References(people={"carol@example.com": PEOPLE[0]}, correspondents=tuple(PEOPLE))
