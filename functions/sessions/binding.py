@@ -54,7 +54,7 @@ def check_acceptable(event: dict[str, Any]) -> None:
     accept = (event.get("headers") or {}).get("accept", "").lower()
     if query.get("format"):
         acceptable = query["format"].lower() == "json"
-    elif path.endswith(".json") or "/json/" in path or not accept.strip():
+    elif path.endswith(".json") or "/json/" in path or accept.strip() in {"", "*/*", "application/json"}:
         acceptable = True
     else:
         offered = ["application/json", "application/javascript"] if "callback" in query else ["application/json"]

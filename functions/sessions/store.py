@@ -78,6 +78,8 @@ def find_references(
     if sessions:
         session_keys = [write_item(session_key(account_id, each)) for each in sessions]
         wanted[SESSIONS] = {"Keys": session_keys, "ConsistentRead": True}
+    if not wanted:
+        return References()
     found = batch_get(wanted, remaining)
 
     stored = {item["id"]: item for item in found[SESSIONS]}
