@@ -3,7 +3,8 @@ people, and the viewer of OpenAPI documents that comes with Powertools.
 
     python slim.py <site> <service>...
 
-botocore reads all of endpoints.json (1.2 MB) and lists the folder of every service before it makes a client.
+botocore reads all of endpoints.json (1.2 MB) and lists the folder of every service before it makes a client. Without
+the rules of a service's endpoints it looks there once for a client, where the rules are gone through for each call.
 """
 
 import gzip
@@ -34,6 +35,8 @@ def slim(data: Path, services: set[str]) -> None:
         for version in older:
             shutil.rmtree(version)
         (latest / "examples-1.json").unlink(missing_ok=True)
+        if folder.name == "dynamodb":
+            (latest / "endpoint-rule-set-1.json.gz").unlink()
         for packed in latest.glob("*.json.gz"):  # the layer is a zip: twice compressed is read slower, and no smaller
             content = omit_documentation(json.loads(gzip.decompress(packed.read_bytes())))
             packed.with_suffix("").write_text(json.dumps(content, separators=(",", ":")))
