@@ -101,7 +101,7 @@ soak: build-local $(EMULATOR_TOOLS) ## load a local stack of its own for two min
 
 bench: ROUNDS = 25
 bench: build-local .aws-sam/peers/.installed ## measure the service beside its peers; writes docs/benchmarks.md [ROUNDS=25]
-	$(PYTHON) tests/benchmarks/bench.py --rounds '$(ROUNDS)' --write docs
+	PYTHONPATH=tests $(PYTHON) -m benchmarks.bench --rounds '$(ROUNDS)' --write docs
 
 deploy: EXECUTE =
 deploy: ## build, and deploy to the account that AWS_PROFILE names [CONFIG=dev]

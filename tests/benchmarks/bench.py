@@ -6,117 +6,41 @@ ratios are medians of the ratios within each turn. DynamoDB is a stub that answe
 
 import argparse
 import datetime
-import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from importlib.metadata import distributions
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-BUILD = ROOT / ".aws-sam/local"
-PEERS = ROOT / ".aws-sam/peers"
+from benchmarks.cost import EVENTS_MS, Work, format_creates, format_prices, format_sizes, measure_item
+from benchmarks.profiles import format_imports, format_steps, measure_imports, measure_steps
+from benchmarks.subjects import (
+    BUILD,
+    FASTAPI,
+    FASTAPI_SHIPPED,
+    FLOOR,
+    FLOOR_FULL,
+    FULL,
+    HERE,
+    LAYER,
+    OURS,
+    PEERS,
+    PUBLISH,
+    RESOLVER,
+    RESOLVER_SHIPPED,
+    ROOT,
+    Subject,
+    Worker,
+    serve,
+    write_events,
+)
 
-
-class Subject(NamedTuple):
-    """What is measured: a handler's module, where its packages are, and the options of its interpreter."""
-
-    name: str
-    module: str
-    path: list[Path]
-    event: str = "plain"
-    options: tuple[str, ...] = ()
-
-
-OURS_PATH = [BUILD / "CreateSessionFunction", BUILD / "DependenciesLayer/python"]
-NO_BYTECODE = ("-X", f"pycache_prefix={os.devnull}")  # as `sam build` ships it: there is some, and none is valid
-FLOOR = Subject("bare boto3 (the floor)", "bare", [PEERS])
-OURS = Subject("this service", "sessions.create_session", OURS_PATH)
-FULL = OURS._replace(name="this service: customer, team, five members", event="full")
-RESOLVER = Subject("Powertools resolver", "resolver", [PEERS])
-RESOLVER_SHIPPED = RESOLVER._replace(name="Powertools resolver, as sam build ships it", options=NO_BYTECODE)
-FASTAPI = Subject("FastAPI + Mangum", "fastapi_app", [PEERS])
-FASTAPI_SHIPPED = FASTAPI._replace(name="FastAPI + Mangum, as sam build ships it", options=NO_BYTECODE)
 STARTS = [FLOOR, OURS, RESOLVER, FASTAPI, RESOLVER_SHIPPED, FASTAPI_SHIPPED]
-CALLS = [FLOOR, OURS, FULL, RESOLVER, FASTAPI]
-FULL_BODY = {
-    "displayName": "Order 1042",
-    "customerId": "paris",
-    "withAddress": "team:support",
-    "memberEmailAddresses": [f"member-{index}@example.com" for index in range(5)],
-    "startSession": True,
-}
-
-
-class Worker:
-    """A process of worker.py that has started and made its first call."""
-
-    def __init__(self, subject: Subject, folder: Path, port: int) -> None:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(map(str, subject.path)),
-            "AWS_ACCESS_KEY_ID": "benchmark",
-            "AWS_SECRET_ACCESS_KEY": "benchmark",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "POWERTOOLS_METRICS_NAMESPACE": "sessions",
-            "SESSIONS_TABLE": "sessions",
-            "DIRECTORY_TABLE": "directory",
-            "POWERTOOLS_SERVICE_NAME": "sessions",
-        }
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-S", "-B", *subject.options),
-                *(str(HERE / "worker.py"), subject.module, str(folder / f"{subject.event}.json")),
-            ],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.start = self.read()
-
-    def read(self) -> dict[str, float]:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.process.args!r} ended")
-        figures: dict[str, float] = json.loads(line)
-        return figures
-
-    def call(self, times: int) -> dict[str, float]:
-        assert self.process.stdin
-        self.process.stdin.write(f"{times}\n")
-        self.process.stdin.flush()
-        return self.read()
-
-    def stop(self) -> None:
-        self.process.communicate()
-
-
-@contextmanager
-def serve() -> Iterator[int]:
-    """The port of a stub of DynamoDB."""
-    arguments = [sys.executable, "-S", str(HERE / "stub.py")]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stub:
-        assert stub.stdin
-        assert stub.stdout
-        yield int(stub.stdout.readline())
-        stub.stdin.close()
-
-
-def write_events(folder: Path) -> None:
-    plain = json.loads((ROOT / "events/create-session.json").read_text())
-    (folder / "plain.json").write_text(json.dumps(plain))
-    (folder / "full.json").write_text(json.dumps(plain | {"body": json.dumps(FULL_BODY)}))
+CALLS = [FLOOR, OURS, FLOOR_FULL, FULL, RESOLVER, FASTAPI]
 
 
 def measure_starts(rounds: int, folder: Path, port: int) -> dict[str, list[float]]:
@@ -137,12 +61,38 @@ def measure_calls(rounds: int, folder: Path, port: int) -> tuple[dict[str, list[
         workers = {subject.name: Worker(subject, folder, port) for subject in CALLS}
         for worker in workers.values():
             stack.callback(worker.stop)
-            worker.call(200)
+            worker.ask("call", 200)
         for _ in range(rounds):
             for name, worker in workers.items():
-                seconds[name].append(worker.call(100)["call"])
-        resident = {name: worker.call(max(1, 1000 - 100 * rounds))["resident"] for name, worker in workers.items()}
+                seconds[name].append(worker.ask("call", 100)["call"])
+        resident = {
+            name: worker.ask("call", max(1, 1000 - 100 * rounds))["resident"] for name, worker in workers.items()
+        }
     return seconds, resident
+
+
+def measure_work(
+    seconds: dict[str, list[float]], starts: dict[str, list[float]], folder: Path, port: int
+) -> dict[str, Work]:
+    """What the bill depends on, by subject: of peers, with their start as `sam build` ships them."""
+    works = {}
+    for subject, shipped in ((OURS, OURS), (FLOOR, FLOOR), (RESOLVER, RESOLVER_SHIPPED), (FASTAPI, FASTAPI_SHIPPED)):
+        worker = Worker(subject, folder, port)
+        seen = worker.ask("look")
+        worker.stop()
+        call, start = median(seconds[subject.name]), median(starts[shipped.name])
+        works[subject.name] = Work(call, start, logged=seen["logged"], replied=seen["replied"], item=seen["items"][0])
+    return works
+
+
+def measure_publish(rounds: int, folder: Path, port: int) -> Work:
+    """The same of the function that announces a session, called for one."""
+    worker = Worker(PUBLISH, folder, port)
+    worker.ask("call", 200)
+    call = median(worker.ask("call", 100)["call"] for _ in range(rounds))
+    logged = worker.ask("look")["logged"]
+    worker.stop()
+    return Work(call, worker.start["ready"] + worker.start["first"], EVENTS_MS / 1000, logged)
 
 
 def compare(seconds: dict[str, list[float]], subject: Subject, other: Subject) -> float:
@@ -238,26 +188,43 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the folder for benchmarks.md and benchmarks.svg")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, serve() as port:
-        folder = Path(temporary)
+        folder, rounds = Path(temporary), arguments.rounds
         write_events(folder)
-        starts = measure_starts(arguments.rounds, folder, port)
-        calls, resident = measure_calls(arguments.rounds, folder, port)
+        starts = measure_starts(rounds, folder, port)
+        calls, resident = measure_calls(rounds, folder, port)
         sizes = measure_size(folder)
-    targets = "\n".join(format_targets(starts, calls, resident[OURS.name], sizes))
-    subjects = "\n".join(format_subjects(starts, calls, resident))
-    print(f"{targets}\n\n{subjects}")
+        imports = measure_imports(rounds, folder, port)
+        steps = measure_steps(rounds, folder, port)
+        works = measure_work(calls, starts, folder, port)
+        publish = measure_publish(rounds, folder, port)
+    template = (ROOT / "template.yaml").read_text()
+    tables = {
+        "targets": format_targets(starts, calls, resident[OURS.name], sizes),
+        "subjects": format_subjects(starts, calls, resident),
+        "imports": format_imports(imports),
+        "steps": format_steps(steps),
+        "creates": format_creates(works, publish, template),
+        "sizes": format_sizes(works[OURS.name], template),
+    }
+    text = {name: "\n".join(table) for name, table in tables.items()}
+    print("\n\n".join(text.values()))
     if arguments.write:
         names = {"aws-lambda-powertools", "boto3", "botocore", "fastapi", "mangum", "pydantic"}
-        text = (HERE / "benchmarks.md.in").read_text().format(
+        page = (HERE / "benchmarks.md.in").read_text().format(
+            **text,
+            prices="\n".join(format_prices()),
             date=datetime.datetime.now(datetime.UTC).date(),
             machine=describe_machine(),
-            rounds=arguments.rounds,
-            ours=find_versions(OURS_PATH[1], names),
+            rounds=rounds,
+            ours=find_versions(LAYER, names),
             peers=find_versions(PEERS, names),
-            targets=targets,
-            subjects=subjects,
+            slower_import=f"{imports[OURS.name]['slower']:.2f}",
+            slower_call=f"{steps[OURS.name]['slower']:.2f}",
+            item=measure_item(works[OURS.name].item),
+            logged=works[OURS.name].logged,
+            replied=works[OURS.name].replied,
         )  # fmt: skip
-        (arguments.write / "benchmarks.md").write_text(text)
+        (arguments.write / "benchmarks.md").write_text(page)
         (arguments.write / "benchmarks.svg").write_text("\n".join(draw(starts, calls)) + "\n")
 
 

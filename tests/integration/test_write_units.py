@@ -1,0 +1,83 @@
+"""What a create writes and is billed for: its session, once.
+
+DynamoDB bills a unit for each 1 KB of a written item, rounded up, and as much again for an index or a replica that
+holds it, and twice as much in a transaction. moto says one unit of every write, so the size is reckoned here.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from benchmarks.cost import count_write_units, measure_item
+from conftest import CONTEXT, make_event
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from sessions import store
+from sessions.create_session import handler
+from sessions.wire import write_item
+
+WIDE = "\N{HEADPHONE}"  # 4 bytes in UTF-8
+LONGEST = {"displayName": 256, "fromName": 256, "fromAddress": 320, "toAddress": 320, "destination": 512}
+PEOPLE = [f"user{number}@example.com" for number in range(49)]
+# From a plain create to one with all the members that there may be, with long names: its units.
+CREATES: dict[str, tuple[dict[str, Any], int]] = {
+    "of nothing": ({}, 1),
+    "plain": ({"displayName": "Order 1042", "channel": "Voice", "toAddress": "+15557654321", "startSession": True}, 1),
+    "with references": ({"customerId": "northwind-paris", "withAddress": "team:support", "startSession": True}, 2),
+    "with all texts at their longest": ({name: WIDE * length for name, length in LONGEST.items()}, 8),
+    "with 50 members": ({"memberEmailAddresses": PEOPLE}, 20),
+}
+
+type Write = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture
+def writes(directory: DynamoDBClient) -> Iterator[list[Write]]:
+    """What the handler sends other than reads: the operations with their requests."""
+    for number, address in enumerate(PEOPLE):
+        key = {"pk": "ACCOUNT#acme", "sk": f"EMAIL#{address}"}
+        person = {"userId": f"user{number}", "name": WIDE * 64, "endpointId": f"ep-{number}"}
+        directory.put_item(TableName="directory", Item=write_item(key | person))
+    sent: list[Write] = []
+
+    def note(model: Any, params: dict[str, Any], **_: object) -> None:  # noqa: ANN401 (botocore's)
+        if model.name != "BatchGetItem":
+            sent.append((model.name, json.loads(params["body"])))
+
+    store.client.meta.events.register_last("before-call.dynamodb", note)
+    yield sent
+    store.client.meta.events.unregister("before-call.dynamodb", note)
+
+
+@pytest.mark.parametrize("name", CREATES)
+def test_a_create_puts_one_item_and_is_billed_for_its_size(
+    name: str, directory: DynamoDBClient, writes: list[Write]
+) -> None:
+    body, units = CREATES[name]
+    response = handler(make_event(body, "k" * 255), CONTEXT)
+    assert response["statusCode"] == 200
+
+    [(operation, request)] = writes
+    item = request["Item"]
+    assert (operation, request["TableName"]) == ("PutItem", "sessions")
+    assert directory.scan(TableName="sessions")["Items"] == [item]
+    assert count_write_units(measure_item(item)) == units
+    # Besides the reply, and what of the request is not in it: keys, and ids of request and fingerprint.
+    session = json.loads(response["body"])
+    asked = {field: value for field, value in body.items() if field not in session}
+    assert measure_item(item) - measure_item(write_item(session | asked)) < 200
+
+
+def test_no_index_and_no_replica_is_written_too(template: dict[str, Any]) -> None:
+    table = template["Resources"]["SessionsTable"]
+    assert table["Type"] == "AWS::DynamoDB::Table"  # a GlobalTable has replicas
+    assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert not {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"} & table["Properties"].keys()
+
+
+def test_an_item_is_as_large_as_amazon_says() -> None:
+    """Names and text in UTF-8, 1 for a boolean, 3 for a list or map and 1 for each of its entries."""
+    item = {"pk": "é", "flag": True, "list": ["ab", []], "map": {"k": "v"}}
+    assert measure_item(write_item(item)) == (2 + 2) + (4 + 1) + (4 + 3 + 2 + 2 + 3) + (3 + 3 + 1 + 1 + 1)
+    assert [count_write_units(size) for size in (1, 1024, 1025, 4096, 16 * 1024 + 1)] == [1, 1, 2, 4, 17]
