@@ -16,7 +16,18 @@ from importlib.metadata import distributions
 from pathlib import Path
 from statistics import median
 
-from benchmarks.cost import EVENTS_MS, Work, format_creates, format_prices, format_sizes, measure_item
+from benchmarks.cost import (
+    COLD_SHARE,
+    EVENTS_MS,
+    PUT_MS,
+    TRACED_SHARE,
+    Work,
+    format_creates,
+    format_prices,
+    format_sizes,
+    measure_item,
+    price_slower,
+)
 from benchmarks.profiles import format_imports, format_steps, measure_imports, measure_steps
 from benchmarks.subjects import (
     BUILD,
@@ -223,6 +234,11 @@ def main() -> None:
             item=measure_item(works[OURS.name].item),
             logged=works[OURS.name].logged,
             replied=works[OURS.name].replied,
+            put_ms=PUT_MS,
+            events_ms=EVENTS_MS,
+            cold_share=f"{COLD_SHARE:.0%}",
+            traced_share=f"{TRACED_SHARE:.0%}",
+            slower=f"{price_slower(works[OURS.name], template):.2f}",
         )  # fmt: skip
         (arguments.write / "benchmarks.md").write_text(page)
         (arguments.write / "benchmarks.svg").write_text("\n".join(draw(starts, calls)) + "\n")

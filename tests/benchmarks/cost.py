@@ -123,6 +123,12 @@ def price_create(work: Work, template: str, size: int | None = None) -> dict[str
     }
 
 
+def price_slower(work: Work, template: str) -> float:
+    """What a million creates would cost more, in dollars, on a CPU half as fast."""
+    slower = work._replace(call=2 * work.call, start=2 * work.start)
+    return sum(price_create(slower, template).values()) - sum(price_create(work, template).values())
+
+
 def read_memory(template: str) -> int:
     """The megabytes of a function, of the section Globals."""
     return int(re.findall(r"MemorySize: (\d+)", template)[0])
@@ -141,15 +147,15 @@ def format_creates(works: Mapping[str, Work], publish: Work, template: str) -> I
     yield "| dollars for a million plain creates | " + " | ".join(prices) + " |"
     yield "|-" * (len(prices) + 1) + "|"
     for row in next(iter(prices.values())):
-        yield f"| {row} | " + " | ".join(f"{each[row]:.2f}" for each in prices.values()) + " |"
-    yield "| **up to the reply** | " + " | ".join(f"**{sum(each.values()):.2f}**" for each in prices.values()) + " |"
-    others = " | " * (len(prices) - 1) + " |"
+        yield f"| {row} | " + " | ".join(f"{each[row]:.3f}" for each in prices.values()) + " |"
+    yield "| **up to the reply** | " + " | ".join(f"**{sum(each.values()):.3f}**" for each in prices.values()) + " |"
+    others = " |" * (len(prices) - 1)
     events = price_function(publish, read_memory(template))
-    yield f"| publish_events, called for each session | {sum(events.values()):.2f} |{others}"
-    yield f"| EventBridge | {PRICES['EventBridge'].dollars:.2f} |{others}"
+    yield f"| publish_events, called for each session | {sum(events.values()):.3f} |{others}"
+    yield f"| EventBridge | {PRICES['EventBridge'].dollars:.3f} |{others}"
     total = sum(next(iter(prices.values())).values()) + sum(events.values()) + PRICES["EventBridge"].dollars
-    yield f"| **with the event** | **{total:.2f}** |{others}"
-    yield f"| SQS, if the flow is to start | {PRICES['SQS'].dollars:.2f} |{others}"
+    yield f"| **with the event** | **{total:.3f}** |{others}"
+    yield f"| SQS, if the flow is to start | {PRICES['SQS'].dollars:.3f} |{others}"
 
 
 def format_sizes(work: Work, template: str, sizes: tuple[int, ...] = (1, 4, 16)) -> Iterator[str]:
@@ -158,8 +164,8 @@ def format_sizes(work: Work, template: str, sizes: tuple[int, ...] = (1, 4, 16))
     yield "| dollars for a million creates, item and reply of | " + " | ".join(prices) + " |"
     yield "|-" * (len(prices) + 1) + "|"
     for row in ("DynamoDB writes, on demand", "data out"):
-        yield f"| {row} | " + " | ".join(f"{each[row]:.2f}" for each in prices.values()) + " |"
-    yield "| **up to the reply** | " + " | ".join(f"**{sum(each.values()):.2f}**" for each in prices.values()) + " |"
+        yield f"| {row} | " + " | ".join(f"{each[row]:.3f}" for each in prices.values()) + " |"
+    yield "| **up to the reply** | " + " | ".join(f"**{sum(each.values()):.3f}**" for each in prices.values()) + " |"
 
 
 def format_prices() -> Iterator[str]:
