@@ -14,20 +14,23 @@ class Price(NamedTuple):
     dollars: float
     unit: str
     page: str
+    seen: str
+    """When it was last seen, quoted by others: the pages themselves fill their prices in while they are read."""
 
 
 # US East (N. Virginia), without free tiers, and of the first tier where there are several.
-PRICES_AS_OF = "June 2026"
 PRICES = {
-    "HTTP API": Price(1.00, "million requests of up to 512 KB", "aws.amazon.com/api-gateway/pricing"),
-    "Lambda requests": Price(0.20, "million", "aws.amazon.com/lambda/pricing"),
-    "Lambda duration, arm64": Price(0.0000133334, "GB-second", "aws.amazon.com/lambda/pricing"),
-    "DynamoDB writes, on demand": Price(0.625, "million units of 1 KB", "aws.amazon.com/dynamodb/pricing/on-demand"),
-    "CloudWatch Logs": Price(0.50, "GB taken in", "aws.amazon.com/cloudwatch/pricing"),
-    "X-Ray": Price(5.00, "million traces", "aws.amazon.com/xray/pricing"),
-    "EventBridge": Price(1.00, "million events of up to 64 KB", "aws.amazon.com/eventbridge/pricing"),
-    "SQS": Price(0.40, "million requests of up to 64 KB", "aws.amazon.com/sqs/pricing"),
-    "data out": Price(0.09, "GB to the internet", "aws.amazon.com/ec2/pricing/on-demand"),
+    "HTTP API": Price(1.00, "million requests of up to 512 KB", "aws.amazon.com/api-gateway/pricing", "May 2025"),
+    "Lambda requests": Price(0.20, "million", "aws.amazon.com/lambda/pricing", "May 2026"),
+    "Lambda duration, arm64": Price(0.0000133334, "GB-second", "aws.amazon.com/lambda/pricing", "May 2026"),
+    "DynamoDB writes, on demand": Price(
+        0.625, "million units of 1 KB", "aws.amazon.com/dynamodb/pricing/on-demand", "July 2025"
+    ),
+    "CloudWatch Logs": Price(0.50, "GB taken in", "aws.amazon.com/cloudwatch/pricing", "May 2025"),
+    "X-Ray": Price(5.00, "million traces", "aws.amazon.com/xray/pricing", "undated, on the page"),
+    "EventBridge": Price(1.00, "million events of up to 64 KB", "aws.amazon.com/eventbridge/pricing", "June 2026"),
+    "SQS": Price(0.40, "million requests of up to 64 KB", "aws.amazon.com/sqs/pricing", "June 2026"),
+    "data out": Price(0.09, "GB to the internet", "aws.amazon.com/ec2/pricing/on-demand", "May 2025"),
 }
 
 VCPU_MEMORY = 1769  # MB at which a function has one whole CPU; below, its share of one
@@ -169,7 +172,10 @@ def format_sizes(work: Work, template: str, sizes: tuple[int, ...] = (1, 4, 16))
 
 
 def format_prices() -> Iterator[str]:
-    yield f"| price, as of {PRICES_AS_OF} | dollars | for a | page |"
-    yield "|-|-|-|-|"
+    yield "| price | dollars | for a | page | last seen |"
+    yield "|-|-|-|-|-|"
     for name, price in PRICES.items():
-        yield f"| {name} | {price.dollars:.10f}".rstrip("0").rstrip(".") + f" | {price.unit} | {price.page} |"
+        yield (
+            f"| {name} | {price.dollars:.10f}".rstrip("0").rstrip(".")
+            + f" | {price.unit} | {price.page} | {price.seen} |"
+        )
