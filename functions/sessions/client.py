@@ -51,9 +51,9 @@ def make_client() -> "DynamoDBClient":
     """A client whose calls end within CALL_MILLISECONDS, and whose puts are counted as above.
 
     What it sends is made here, from what the models have validated: to check it against the service's model too is a
-    seventh of a call. A user agent that is
-    given is not put together anew for each request, which is another thirteenth (both by profile). Of botocore's 127
-    built-in handlers it has the nine that are not for one other service: to register all takes 10 ms of the start.
+    seventh of a call. A user agent that is given is not put together anew for each request, which is another thirteenth
+    (both by profile). Of botocore's 127 built-in handlers it has the nine that are not for one other service: to
+    register all takes 10 ms of the start.
     """
     config = Config(
         connect_timeout=1,
@@ -76,7 +76,7 @@ def make_client() -> "DynamoDBClient":
 def connect(client: "DynamoDBClient", table: str) -> None:
     """Open the connection to DynamoDB while Lambda starts the function, so that the first request finds it open.
 
-    To read 126 certificates and begin TLS takes 30 ms of CPU, four fifths of all that the first request would take: at
+    To read 126 certificates and begin TLS takes 20 ms of CPU, four fifths of all that the first request would take: at
     512 MB it has 0.29 of a CPU, and a start has a whole one. By looking up a key that the table does not have. Once,
     and what goes wrong is for the first request to meet: a start that fails or takes 10 s is begun again.
     """
@@ -98,8 +98,8 @@ def pass_json(client: "DynamoDBClient") -> None:
     """Make a client send its puts, and take all answers, as the JSON that they are.
 
     botocore walks along its model of the service through each value of what it sends and receives, for bytes and dates
-    to convert. Our items have none, and the walk is a seventh of a plain create and more than a quarter of one with
-    seven references (instructions counted; docs/decisions.md). By its events, in the order in which a call meets them.
+    to convert. Our items have none, and the walk is a twentieth to a tenth of a plain create and a sixth of one with
+    seven references (CPU; docs/decisions.md). By its events, in the order in which a call meets them.
     """
     client.meta.events.register("provide-client-params.dynamodb.PutItem", keep_parameters)
     client.meta.events.register("before-call.dynamodb.PutItem", send_parameters)
