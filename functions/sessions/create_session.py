@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sessions import api, binding, rules, store
+from sessions import api, binding, collect_from_now_on, rules, store
 from sessions.client import connect
 from sessions.errors import ServiceError
 from sessions.idempotency import derive_session_id, fingerprint
@@ -14,6 +14,7 @@ from sessions.models import NewSession
 from sessions.references import Caller, StoredSession
 
 connect(store.client, store.DIRECTORY)
+collect_from_now_on()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sessions import api, store
+from sessions import api, collect_from_now_on, store
 from sessions.references import Caller
+
+collect_from_now_on()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

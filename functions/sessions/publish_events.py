@@ -22,6 +22,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from botocore.session import get_session
 
+from sessions import collect_from_now_on
 from sessions.models import SessionCreated
 from sessions.wire import read_item
 
@@ -43,6 +44,8 @@ config = Config(connect_timeout=1, read_timeout=5, retries={"mode": "standard", 
 sdk = get_session()
 events = cast("EventBridgeClient", sdk.create_client("events", config=config))
 sqs = cast("SQSClient", sdk.create_client("sqs", config=config))
+
+collect_from_now_on()
 
 
 class NotPublishedError(Exception):
