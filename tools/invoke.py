@@ -12,7 +12,6 @@ import ipaddress
 import json
 import logging
 import os
-import platform
 import re
 import signal
 import socket
@@ -30,9 +29,8 @@ from moto.server import ThreadedMotoServer
 
 from directory.entries import make_entries, make_sign_in
 from directory.models import Directory
-from local_stack import BUILT, DIRECTORY, ROOT, SAM, step, use_emulator
+from local_stack import ARCHITECTURE, BUILT, DIRECTORY, ROOT, SAM, step, use_emulator
 
-ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
 IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
 ANNOUNCED = ROOT / "events/publish-events.json"
 CONTAINER = re.compile(r"^SAM_CONTAINER_ID: (\w+)", re.MULTILINE)  # in what sam says

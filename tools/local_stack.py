@@ -40,6 +40,8 @@ EMULATOR = [ROOT / "tools/emulator/.venv/bin/python", ROOT / "tools/emulator/lau
 BUILT = ROOT / ".aws-sam/local/template.yaml"
 SETTINGS = ROOT / "samconfig.toml"
 DIRECTORY = ROOT / "events/import-directory.json"
+# Of this machine, as Lambda names it.
+ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
 DOCUMENT = ROOT / "docs/openapi.json"
 PAGE = ROOT / "tools/page.html"
 BUCKET = "page"  # of the local AWS alone: the page is no part of the template
@@ -185,8 +187,7 @@ def deploy(state: Path, port: int) -> None:
     """Creates the stack from the local build, or updates it."""
     # Parameters on the command line replace those of samconfig.toml, which are therefore among them.
     parameters: list[str] = tomllib.loads(SETTINGS.read_text())["local"]["deploy"]["parameters"]["parameter_overrides"]
-    architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-    parameters += [f"Architecture={architecture}", f"EndpointUrl=http://127.0.0.1:{port}"]
+    parameters += [f"Architecture={ARCHITECTURE}", f"EndpointUrl=http://127.0.0.1:{port}"]
     # Named, as sam looks for the configuration beside the template.
     configuration = ["--config-file", str(SETTINGS), "--config-env", "local"]
     log = state / "deploy.log"

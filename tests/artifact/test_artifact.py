@@ -4,7 +4,6 @@ import base64
 import hashlib
 import importlib.util
 import json
-import platform
 import re
 import tomllib
 from importlib.metadata import distribution
@@ -14,11 +13,12 @@ import pytest
 from conftest import ROOT
 
 import licences
+from local_stack import ARCHITECTURE
 
 ARM, X86 = 0xB7, 0x3E  # e_machine in an ELF header
 BUILDS = {
     ROOT / ".aws-sam/build": ARM,
-    ROOT / ".aws-sam/local": ARM if platform.machine() in {"aarch64", "arm64"} else X86,
+    ROOT / ".aws-sam/local": ARM if ARCHITECTURE == "arm64" else X86,
 }
 UNCHECKED_HASH = 0b01  # PEP 552: the bytecode is valid whatever the source's date
 

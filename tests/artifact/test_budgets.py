@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from benchmarks.subjects import pack, serve
 from conftest import ROOT, make_event
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -94,19 +95,6 @@ class Probe(NamedTuple):
     """How many were opened by the import, and how many by the call."""
 
 
-def pack(build: Path, folder: Path) -> tuple[list[Path], int]:
-    """Function and layer as zips in a folder, and the bytes of the files in them."""
-    archives, unzipped = [], 0
-    for name in ("CreateSessionFunction", "DependenciesLayer"):
-        archives.append(folder / f"{name}.zip")
-        files = [path for path in (build / name).rglob("*") if path.is_file()]
-        with zipfile.ZipFile(archives[-1], "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in files:
-                archive.write(file, file.relative_to(build / name))
-        unzipped += sum(file.stat().st_size for file in files)
-    return archives, unzipped
-
-
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The function as it was built for this machine, out of its zips: so the files have new dates."""
@@ -119,19 +107,11 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def probe(unpacked: Path, certificate: Path | None = None, **environment: str) -> Probe:
     """A plain create by this function and nothing else, against the stub; with TLS, given key and certificate."""
-    stub = subprocess.Popen(
-        [sys.executable, "-S", str(ROOT / "tests/benchmarks/stub.py"), *([str(certificate)] if certificate else [])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with stub:
-        assert stub.stdin
-        assert stub.stdout
+    with serve(certificate) as port:
         environment |= {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{unpacked}:{unpacked}/python",
-            "AWS_ENDPOINT_URL": f"http{'s' if certificate else ''}://127.0.0.1:{stub.stdout.readline().strip()}",
+            "AWS_ENDPOINT_URL": f"http{'s' if certificate else ''}://127.0.0.1:{port}",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -147,7 +127,6 @@ def probe(unpacked: Path, certificate: Path | None = None, **environment: str) -
             text=True,
             check=True,
         )
-        stub.stdin.close()
     return Probe(*json.loads(run.stdout.splitlines()[-1]))
 
 

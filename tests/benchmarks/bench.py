@@ -9,7 +9,6 @@ import datetime
 import os
 import platform
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.metadata import distributions
@@ -46,6 +45,7 @@ from benchmarks.subjects import (
     ROOT,
     Subject,
     Worker,
+    pack,
     serve,
     write_events,
 )
@@ -113,14 +113,8 @@ def compare(seconds: dict[str, list[float]], subject: Subject, other: Subject) -
 
 def measure_size(folder: Path) -> tuple[float, float]:
     """Megabytes of function and layer: as zips, as SAM makes them, and as files."""
-    zipped = unzipped = 0
-    for index, root in enumerate((BUILD / "CreateSessionFunction", BUILD / "DependenciesLayer")):
-        with zipfile.ZipFile(folder / f"{index}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(path for path in root.rglob("*") if path.is_file()):
-                archive.write(file, file.relative_to(root))
-                unzipped += file.stat().st_size
-        zipped += (folder / f"{index}.zip").stat().st_size
-    return zipped / 1e6, unzipped / 1e6
+    archives, unzipped = pack(BUILD, folder)
+    return sum(archive.stat().st_size for archive in archives) / 1e6, unzipped / 1e6
 
 
 def format_targets(

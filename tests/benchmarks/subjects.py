@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,14 +97,27 @@ class Worker:
 
 
 @contextmanager
-def serve() -> Iterator[int]:
-    """The port of a stub of DynamoDB."""
-    arguments = [sys.executable, "-S", str(HERE / "stub.py")]
+def serve(certificate: Path | None = None) -> Iterator[int]:
+    """The port of a stub of DynamoDB; with TLS, given key and certificate in one file."""
+    arguments = [sys.executable, "-S", str(HERE / "stub.py"), *([str(certificate)] if certificate else [])]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stub:
         assert stub.stdin
         assert stub.stdout
         yield int(stub.stdout.readline())
         stub.stdin.close()
+
+
+def pack(build: Path, folder: Path) -> tuple[list[Path], int]:
+    """Function and layer of a build as zips in a folder, and the bytes of the files in them."""
+    archives, unzipped = [], 0
+    for name in ("CreateSessionFunction", "DependenciesLayer"):
+        archives.append(folder / f"{name}.zip")
+        files = [path for path in (build / name).rglob("*") if path.is_file()]
+        with zipfile.ZipFile(archives[-1], "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, file.relative_to(build / name))
+        unzipped += sum(file.stat().st_size for file in files)
+    return archives, unzipped
 
 
 def write_events(folder: Path) -> None:

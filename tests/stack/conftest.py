@@ -37,6 +37,22 @@ def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def run_bash(commands: str, folder: Path, environment: dict[str, str], seconds: int, *options: str) -> str:
+    """What commands of a document print, which must all succeed, within so many seconds."""
+    done = subprocess.run(
+        ["bash", *options, "-c", commands],  # noqa: S607
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from importlib.metadata import version
 from itertools import pairwise
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 from conftest import ROOT
-from stack.conftest import Stack
+from stack.conftest import Stack, run_bash
 
 PAGE = (ROOT / "docs/api.md").read_text()
 SESSION_ID = re.compile(r"\b[0-9a-f]{32}\b")
@@ -50,17 +49,7 @@ NEEDS_NODE = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm"
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> str:
     """What a command prints, which must succeed."""
-    done = subprocess.run(
-        ["bash", "-c", command],  # noqa: S607
-        cwd=folder,
-        env=os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return run_bash(command, folder, os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | environment, 60)
 
 
 def mask(printed: str) -> str:

@@ -6,10 +6,8 @@ the emulator's address as parameters. They run in a copy of the project, as a cl
 
 import json
 import os
-import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,10 @@ import pytest
 import urllib3
 import yaml
 from conftest import ROOT
-from stack.conftest import Stack
+from stack.conftest import Stack, run_bash
 
-ARCHITECTURE = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
+from local_stack import ARCHITECTURE
+
 NOT_IN_A_CLONE = (
     ".git",
     ".aws-sam",
@@ -111,18 +110,7 @@ def run(stack: Stack, clone: Path) -> Run:
     }
 
     def run(commands: str, **variables: str) -> str:
-        done = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-euo", "pipefail", "-c", commands],  # noqa: S607
-            cwd=clone,
-            env=environment | variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=180,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return run_bash(commands, clone, environment | variables, 180, "--noprofile", "--norc", "-euo", "pipefail")
 
     return run
 
