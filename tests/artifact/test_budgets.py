@@ -79,7 +79,7 @@ class Context:
     function_name = aws_request_id = "probe"
     def get_remaining_time_in_millis(self):
         return 28_000
-response = create_session.handler(json.load(sys.stdin), Context())
+response = handler.handler(json.load(sys.stdin), Context())
 connections = [connected_early, len(connected) - connected_early]
 print(json.dumps([response["statusCode"], calls, imported, sorted(sys.modules), compiled, connections]))
 """

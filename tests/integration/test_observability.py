@@ -58,7 +58,7 @@ def warm(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_created_session_is_counted_by_its_channel(
     dynamodb: DynamoDBClient, logged: list[dict[str, Any]], channel: str | None
 ) -> None:
-    create_session.handler(make_event({"channel": channel}), CONTEXT)
+    handler.handler(make_event({"channel": channel}), CONTEXT)
     assert [measured(line) for line in logged] == [
         {"SessionsCreated": {"service": "sessions", "channel": channel or "None"}}
     ]
@@ -67,7 +67,7 @@ def test_a_created_session_is_counted_by_its_channel(
 
 def test_a_replay_is_counted_and_no_second_session(directory: DynamoDBClient, logged: list[dict[str, Any]]) -> None:
     for _ in range(2):
-        create_session.handler(make_event({"channel": "Voice"}, key="a"), CONTEXT)
+        handler.handler(make_event({"channel": "Voice"}, key="a"), CONTEXT)
     assert [list(measured(line)) for line in logged if "status" in line] == [["SessionsCreated"], ["Replays"]]
     assert measured(logged[-1])["Replays"] == {"service": "sessions"}
     assert directory.scan(TableName="sessions")["Count"] == 1
@@ -81,7 +81,7 @@ def test_every_error_is_counted_by_its_code(
         raise ServiceError(code)
 
     monkeypatch.setattr(store, "put_session", fail)
-    create_session.handler(make_event({}), CONTEXT)
+    handler.handler(make_event({}), CONTEXT)
     assert measured(logged[-1]) == {"Refusals": {"service": "sessions", "errorCode": code}}
     assert sum(bool(measured(line)) for line in logged) == 1  # and not with its trace once more
 
@@ -89,8 +89,8 @@ def test_every_error_is_counted_by_its_code(
 def test_a_session_that_is_read_is_logged_and_counts_as_nothing(
     dynamodb: DynamoDBClient, logged: list[dict[str, Any]]
 ) -> None:
-    created = json.loads(create_session.handler(make_event({}), CONTEXT)["body"])
-    get_session.handler(make_get(created["id"]), CONTEXT)
+    created = json.loads(handler.handler(make_event({}), CONTEXT)["body"])
+    handler.handler(make_get(created["id"]), CONTEXT)
     assert (logged[-1]["message"], logged[-1]["session_id"], measured(logged[-1])) == ("Found", created["id"], {})
     assert dynamodb.scan(TableName="sessions")["Count"] == 1
 
@@ -100,7 +100,7 @@ def test_a_cold_start_is_counted_once(
 ) -> None:
     monkeypatch.setattr(cold_start, "is_cold_start", True)
     for _ in range(2):
-        create_session.handler(make_event({}), CONTEXT)
+        handler.handler(make_event({}), CONTEXT)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [measured(line) for line in lines if "ColdStart" in line] == [
         {"ColdStart": {"service": "sessions", "function_name": "sessions"}}
@@ -112,7 +112,7 @@ def test_a_log_line_tells_the_trace_of_x_ray(
     dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch, logged: list[dict[str, Any]]
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
-    create_session.handler(make_event({}), CONTEXT)
+    handler.handler(make_event({}), CONTEXT)
     assert logged[-1]["xray_trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
     assert dynamodb.scan(TableName="sessions")["Count"] == 1
 
@@ -172,7 +172,7 @@ def emitted(
     """All that the functions count, gathered from what they log."""
     monkeypatch.setattr(cold_start, "is_cold_start", True)
     for body in ({}, {}, {"channel": "none"}):
-        create_session.handler(make_event(body, key="a"), CONTEXT)
+        handler.handler(make_event(body, key="a"), CONTEXT)
     assert directory.scan(TableName="sessions")["Count"] == 1
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return {
@@ -261,7 +261,7 @@ def test_a_bug_is_counted_where_its_alarm_looks(
     dynamodb: DynamoDBClient, template: dict[str, Any], logged: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "put_session", None)
-    assert create_session.handler(make_event({}), CONTEXT)["statusCode"] == 500
+    assert handler.handler(make_event({}), CONTEXT)["statusCode"] == 500
     watched = {each["Name"]: each["Value"] for each in alarms(template)["BugsAlarm"]["Dimensions"]}
     assert measured(logged[-1]) == {"Refusals": watched}
     assert dynamodb.scan(TableName="sessions")["Count"] == 0

@@ -14,8 +14,8 @@ from conftest import CONTEXT, make_event
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from sessions import store
-from sessions.create_session import handler
-from sessions.wire import write_item
+from sessions.handler import handler
+from aws.wire import to_wire
 
 WIDE = "\N{HEADPHONE}"  # 4 bytes in UTF-8
 LONGEST = {"displayName": 256, "fromName": 256, "fromAddress": 320, "toAddress": 320, "destination": 512}
@@ -38,7 +38,7 @@ def writes(directory: DynamoDBClient) -> Iterator[list[Write]]:
     for number, address in enumerate(PEOPLE):
         key = {"pk": "ACCOUNT#acme", "sk": f"EMAIL#{address}"}
         person = {"userId": f"user{number}", "name": WIDE * 64, "endpointId": f"ep-{number}"}
-        directory.put_item(TableName="directory", Item=write_item(key | person))
+        directory.put_item(TableName="directory", Item=to_wire(key | person))
     sent: list[Write] = []
 
     def note(model: Any, params: dict[str, Any], **_: object) -> None:  # noqa: ANN401 (botocore's)
@@ -66,7 +66,7 @@ def test_a_create_puts_one_item_and_is_billed_for_its_size(
     # Besides the reply, and what of the request is not in it: keys, and ids of request and fingerprint.
     session = json.loads(response["body"])
     asked = {field: value for field, value in body.items() if field not in session}
-    assert measure_item(item) - measure_item(write_item(session | asked)) < 200
+    assert measure_item(item) - measure_item(to_wire(session | asked)) < 200
 
 
 def test_no_index_and_no_replica_is_written_too(template: dict[str, Any]) -> None:
@@ -79,5 +79,5 @@ def test_no_index_and_no_replica_is_written_too(template: dict[str, Any]) -> Non
 def test_an_item_is_as_large_as_amazon_says() -> None:
     """Names and text in UTF-8, 1 for a boolean, 3 for a list or map and 1 for each of its entries."""
     item = {"pk": "é", "flag": True, "list": ["ab", []], "map": {"k": "v"}}
-    assert measure_item(write_item(item)) == (2 + 2) + (4 + 1) + (4 + 3 + 2 + 2 + 3) + (3 + 3 + 1 + 1 + 1)
+    assert measure_item(to_wire(item)) == (2 + 2) + (4 + 1) + (4 + 3 + 2 + 2 + 3) + (3 + 3 + 1 + 1 + 1)
     assert [count_write_units(size) for size in (1, 1024, 1025, 4096, 16 * 1024 + 1)] == [1, 1, 2, 4, 17]
