@@ -34,6 +34,8 @@ CONNECT_SECONDS = READ_SECONDS = 1.0
 ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS
 # A call starts no attempt that could end later than this after its first one.
 CALL_SECONDS = 8.0
+# A lookup repeats its call for unprocessed keys. Its last call starts when its last attempt could.
+LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
 ATTEMPTS_MAX = 4
 NOT_APPLIED_ATTEMPTS_MAX = 3  # if none of them may be applied
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aws.client import ATTEMPTS_MAX, CALL_SECONDS, CallFailedError, attempts, call, make_client
+from aws.client import ATTEMPTS_MAX, CALL_SECONDS, LOOKUP_SECONDS, CallFailedError, attempts, call, make_client
 from aws.wire import from_wire, to_wire
 from sessions.errors import ServiceError
 from sessions.models import CustomerBreadcrumb, NewSession, SessionInfo
@@ -27,7 +27,6 @@ SESSIONS_TABLE = os.environ["SESSIONS_TABLE"]
 DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 SESSION_ID = re.compile(r"[0-9a-f]{32}")
 SORT_KEY_MAX = 1024  # bytes: DynamoDB refuses a whole batch for one longer key
-LOOKUP_SECONDS = 13.0  # the last call of a lookup starts 5 s after the first one at the latest
 
 client: "DynamoDBClient" = make_client("dynamodb")
 
