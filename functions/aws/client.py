@@ -56,8 +56,8 @@ type Failure = Literal["raised", "refused", "not applied", "unknown"]
 class CallFailedError(Exception):
     """No attempt of a call succeeded. `may_be_applied` says whether one of them may be applied."""
 
-    def __init__(self, *, may_be_applied: bool) -> None:
-        super().__init__(f"may be applied: {may_be_applied}")
+    def __init__(self, failure: Failure, *, may_be_applied: bool) -> None:
+        super().__init__(f"last attempt: {failure}")
         self.may_be_applied = may_be_applied
 
 
@@ -94,21 +94,21 @@ def attempts(most: int, *, seconds: float = math.inf, longest_pause: float = 1.0
         yield number
 
 
-def call[Answer](operation: Callable[..., Answer], **parameters: object) -> Answer:
+def call[Answer](operation: Callable[..., Answer], proof: str = "ConsumedCapacity", **parameters: object) -> Answer:
     """Call an operation of DynamoDB, and retry it within CALL_SECONDS. Return its answer.
 
         attempt        for example                             then
-        answered       with the consumed capacity              return the answer
+        answered       with the field `proof`                  return the answer
         raised         condition failed                        raise botocore's ClientError
         refused        access denied, no such table            raise CallFailedError
         not applied    throttled, no connection                retry: 3 attempts
         unknown        timeout, reset, 5xx, damaged answer     retry: 4 attempts, whatever the later ones meet
 
-    An answer without the consumed capacity does not come from DynamoDB, or was cut short. Raise CallFailedError after
-    the last attempt, with its error as the cause.
+    `proof` is a field of every complete answer: DynamoDB did not send an answer without it, or it was cut short. Raise
+    CallFailedError after the last attempt, with its error as the cause.
     """
     may_be_applied, cause = False, None
-    failure: Failure
+    failure: Failure = "unknown"
     for number in attempts(ATTEMPTS_MAX, seconds=CALL_SECONDS - ATTEMPT_SECONDS):
         try:
             answer = operation(**parameters, ReturnConsumedCapacity="TOTAL")
@@ -117,13 +117,13 @@ def call[Answer](operation: Callable[..., Answer], **parameters: object) -> Answ
             if failure == "raised":
                 raise
         else:
-            if "ConsumedCapacity" in answer:  # type: ignore[operator]
+            if proof in answer:  # type: ignore[operator]
                 return answer
             failure, cause = "unknown", None
         may_be_applied = may_be_applied or failure == "unknown"
         if not may_be_applied and (failure == "refused" or number == NOT_APPLIED_ATTEMPTS_MAX):
             break
-    raise CallFailedError(may_be_applied=may_be_applied) from cause
+    raise CallFailedError(failure, may_be_applied=may_be_applied) from cause
 
 
 def classify(error: Exception) -> Failure:

@@ -123,7 +123,7 @@ def batch_get(
     items: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for _ in attempts(ATTEMPTS_MAX, seconds=LOOKUP_SECONDS - CALL_SECONDS):
         try:
-            response = call(client.batch_get_item, RequestItems=pending_keys)
+            response = call(client.batch_get_item, proof="UnprocessedKeys", RequestItems=pending_keys)
         except CallFailedError as error:
             raise ServiceError("ServiceUnavailable") from error
         for table, wire_items in response["Responses"].items():
