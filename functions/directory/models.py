@@ -69,11 +69,8 @@ def find_errors(directory: Directory) -> list[Error]:
     owners: dict[str, str] = {}
     for index, account in enumerate(directory.accounts):
         place = ("accounts", index)
-        for list_name, entries in (
-            ("users", account.users),
-            ("teams", account.teams),
-            ("customers", account.customers),
-        ):
+        lists = {"users": account.users, "teams": account.teams, "customers": account.customers}
+        for list_name, entries in lists.items():
             errors += find_repeated((*place, list_name), "id", [entry.id for entry in entries])
         errors += find_repeated((*place, "callerIds"), None, account.caller_ids)
 
