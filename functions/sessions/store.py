@@ -107,7 +107,7 @@ def read_references(
 
 
 def batch_get(directory_keys: list[Any], session_keys: list[Any]) -> defaultdict[str, list[dict[str, Any]]]:
-    """Return the items with these keys, by table. Read unprocessed keys again. Raise ServiceError ServiceUnavailable."""
+    """Return the items with these keys, by table. Read unprocessed keys again. Raise ServiceUnavailable."""
     pending_keys: dict[str, Any] = {}
     if directory_keys:
         pending_keys[DIRECTORY_TABLE] = {"Keys": directory_keys}
