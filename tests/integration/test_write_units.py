@@ -100,9 +100,4 @@ def test_no_index_and_no_replica_is_written_too(template: dict[str, Any]) -> Non
 def test_an_item_is_as_large_as_amazon_says() -> None:
     """Names and text in UTF-8, 1 for a boolean, 3 for a list or map and 1 for each of its entries."""
     item = {"pk": "é", "flag": True, "list": ["ab", []], "map": {"k": "v"}}
-<<<<<<< HEAD
     assert measure_item(to_wire(item)) == (2 + 2) + (4 + 1) + (4 + 3 + 2 + 2 + 3) + (3 + 3 + 1 + 1 + 1)
-    assert [count_write_units(size) for size in (1, 1024, 1025, 4096, 16 * 1024 + 1)] == [1, 1, 2, 4, 17]
-=======
-    assert measure_item(to_wire(item)) == (2 + 2) + (4 + 1) + (4 + 3 + 2 + 2 + 3) + (3 + 3 + 1 + 1 + 1)
->>>>>>> bench
