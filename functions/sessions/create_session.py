@@ -18,7 +18,7 @@ def create_session(event: dict[str, Any], caller: Caller) -> Reply:
     Raise ServiceError: the codes of docs/api.md.
     """
     key = parsing.read_idempotency_key(event)
-    request, errors = parsing.parse_request(parsing.read_body(event))
+    request, errors = parsing.read_request(event)
     if key:
         session_id = earlier_id = derive_session_id(caller, key)
         fingerprint = make_fingerprint(request)
