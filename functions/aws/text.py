@@ -9,3 +9,11 @@ FORBIDDEN = r"\x00-\x1f\x7f-\x9f\ufffe\uffff"
 TEXT = f"^[^{FORBIDDEN}]*$"
 NONEMPTY_TEXT = f"^[^{FORBIDDEN}]+$"
 PHONE_NUMBER = r"^\+[1-9][0-9]{1,14}$"  # E.164
+
+
+def fold_address(address: str) -> str:
+    """Return an email address in lower case. One with other characters than ASCII stays as it is.
+
+    str.lower() folds U+212A, the Kelvin sign, to k: another person's address.
+    """
+    return address.lower() if address.isascii() else address

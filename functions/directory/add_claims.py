@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws.client import make_client
+from aws.text import fold_address
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -50,8 +51,9 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 def find_claims(user: dict[str, str]) -> dict[str, str]:
     """Return the claims of a pool user with these attributes; none unless the address is verified and known."""
-    if user.get("email_verified") != "true" or not user.get("email"):
+    address = user.get("email", "")
+    if user.get("email_verified") != "true" or not address:
         return {}
-    key = {"pk": {"S": f"EMAIL#{user['email'].lower()}"}, "sk": {"S": "SIGN_IN"}}
+    key = {"pk": {"S": f"EMAIL#{fold_address(address)}"}, "sk": {"S": "SIGN_IN"}}
     item = client.get_item(TableName=DIRECTORY_TABLE, Key=key, ConsistentRead=True).get("Item", {})
     return {claim: item[attribute]["S"] for claim, attribute in CLAIMS.items() if attribute in item}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from aws.text import fold_address
 from directory.models import Account, User, make_chain
 
 type Item = dict[str, Any]
@@ -10,7 +11,7 @@ type Item = dict[str, Any]
 
 def address_key(user: User) -> str:
     """Return the key of the user's email address, in lower case."""
-    return f"EMAIL#{user.email.lower()}"
+    return f"EMAIL#{fold_address(user.email)}"
 
 
 def make_entries(account: Account) -> Iterator[Item]:

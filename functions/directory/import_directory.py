@@ -36,6 +36,9 @@ DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
 ERRORS_MAX = 1000  # a response of Lambda has 6 MB at most
 ATTEMPTS_MAX = 10
+# Bytes of a user's claims as ASCII JSON. API Gateway accepts 10,240 bytes of headers in all. Base64, the signature and
+# Cognito's own claims make a token of at most 7,500 bytes of it.
+CLAIMS_MAX = 4096
 
 # Reasons of a cancelled transaction that a retry may cure. botocore does not retry a cancelled transaction.
 TRANSIENT = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
@@ -63,7 +66,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     except ValidationError as error:
         return refuse([(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)])
     owners = find_owners(directory)
-    if errors := find_errors(directory) + find_taken_addresses(directory, owners):
+    if errors := find_errors(directory) + find_taken_addresses(directory, owners) + find_large_claims(directory):
         return refuse(errors)
 
     entries = {key_of(entry): entry for account in directory.accounts for entry in make_entries(account)}
@@ -153,6 +156,16 @@ def find_taken_addresses(directory: Directory, owners: dict[str, str]) -> list[E
         for index, account in enumerate(directory.accounts)
         for number, user in enumerate(account.users)
         if owners.get(address_key(user), account.id) not in named
+    ]
+
+
+def find_large_claims(directory: Directory) -> list[Error]:
+    """Return an error for each user whose tokens would be too large for a header of a request."""
+    return [
+        (("accounts", index, "users", number), "ids and names are too long together for the claims of a token")
+        for index, account in enumerate(directory.accounts)
+        for number, user in enumerate(account.users)
+        if len(json.dumps(make_sign_in(account, user))) > CLAIMS_MAX
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER
+from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, fold_address
 
 # The bounds of the API's fields: a request must be able to refer to every record.
 Identifier = Annotated[str, StringConstraints(max_length=128, pattern=NONEMPTY_TEXT)]
@@ -75,10 +75,10 @@ def find_errors(directory: Directory) -> list[Error]:
         errors += find_repeated((*place, "callerIds"), None, account.caller_ids)
 
         for number, user in enumerate(account.users):
-            if user.email.lower() in owners:
+            if fold_address(user.email) in owners:
                 path = (*place, "users", number, "email")
-                errors.append((path, f"is also the address of {owners[user.email.lower()]}"))
-            owners[user.email.lower()] = f"{user.id} of {account.id}"
+                errors.append((path, f"is also the address of {owners[fold_address(user.email)]}"))
+            owners[fold_address(user.email)] = f"{user.id} of {account.id}"
 
         users = {user.id for user in account.users}
         for number, team in enumerate(account.teams):

@@ -7,17 +7,21 @@ from sessions.references import Caller
 
 ACCOUNT_ID_MAX = 128
 REQUIRED_ROLE = "User"
+CLAIMS = (*Caller._fields, "cognito:groups", "roles")  # the fields of a caller have the names of their claims
 
 
 def authenticate(event: dict[str, Any]) -> Caller:
     """Return the caller, from the claims of the token that the gateway's JWT authorizer verified.
 
-    Raise ServiceError: Unauthorized without claims; Forbidden without the role, a user or an account.
+    Raise ServiceError: Unauthorized without claims; Forbidden without the role, a user or an account, or if one of
+    these claims is not a string.
     """
     try:
-        claims: dict[str, str] = event["requestContext"]["authorizer"]["jwt"]["claims"]
-    except (KeyError, TypeError) as error:
+        claims: dict[str, str] = dict(event["requestContext"]["authorizer"]["jwt"]["claims"])
+    except (KeyError, TypeError, ValueError) as error:
         raise ServiceError("Unauthorized") from error
+    if not all(isinstance(claims.get(name, ""), str) for name in CLAIMS):
+        raise ServiceError("Forbidden")
     account_id = claims.get("account_id", "")
     if REQUIRED_ROLE not in read_roles(claims) or not claims.get("user_id"):
         raise ServiceError("Forbidden")

@@ -6,7 +6,8 @@ from typing import Any
 
 from sessions import parsing, rules, store
 from sessions.errors import ServiceError
-from sessions.idempotency import derive_session_id, make_fingerprint
+from sessions.idempotency import derive_session_id, make_fingerprint, make_fingerprint_1
+from sessions.models import NewSession
 from sessions.references import Caller
 from sessions.responses import Reply
 from sessions.store import StoredSession
@@ -21,24 +22,24 @@ def create_session(event: dict[str, Any], caller: Caller) -> Reply:
     request, errors = parsing.read_request(event)
     if key:
         session_id = earlier_id = derive_session_id(caller, key)
-        fingerprint = make_fingerprint(request)
+        fingerprint = make_fingerprint(request, caller)
     else:
         session_id, earlier_id, fingerprint = secrets.token_hex(16), None, None
 
     references, earlier = store.read_references(caller.account_id, request, earlier_id)
     if earlier and not errors:
-        return replay(earlier, fingerprint)
+        return replay(earlier, request, fingerprint)
     errors += rules.check(request, caller, references)
     if errors:
         raise ServiceError("ValidationException", errors=errors)
 
     session = rules.new_session(request, caller, references, session_id, datetime.now(UTC))
     earlier = store.put_session(session, request, fingerprint)
-    return replay(earlier, fingerprint) if earlier else Reply("Created", session)
+    return replay(earlier, request, fingerprint) if earlier else Reply("Created", session)
 
 
-def replay(earlier: StoredSession, fingerprint: str | None) -> Reply:
+def replay(earlier: StoredSession, request: NewSession, fingerprint: str | None) -> Reply:
     """Return the session as it is now, if the same request created it. Raise ServiceError: IdempotencyKeyReused."""
-    if earlier.fingerprint != fingerprint:
+    if earlier.fingerprint not in {fingerprint, make_fingerprint_1(request)}:
         raise ServiceError("IdempotencyKeyReused")
     return Reply("Replayed", earlier.session)

@@ -47,6 +47,11 @@ ERRORS = {
         "The body is larger than 64 KB.",
         "The body has more than 65,536 bytes. Nothing is stored.",
     ),
+    "UnsupportedMediaType": ErrorKind(
+        415,
+        "A body must have no Content-Encoding.",
+        "The body has a `Content-Encoding`, such as gzip. Nothing is stored.",
+    ),
     "IdempotencyKeyReused": ErrorKind(
         422,
         "The Idempotency-Key was used with a different request.",

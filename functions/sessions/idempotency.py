@@ -9,8 +9,10 @@ import json
 from hashlib import sha256
 from typing import Any
 
+from aws.text import fold_address
 from sessions.models import NewSession
 from sessions.references import Caller
+from sessions.rules import apply_defaults
 
 
 def derive_session_id(caller: Caller, key: str) -> str:
@@ -18,8 +20,19 @@ def derive_session_id(caller: Caller, key: str) -> str:
     return digest(["session-id/1", caller.account_id, caller.user_id, key])[:32]
 
 
-def make_fingerprint(request: NewSession) -> str:
-    """Return the hash of the fields that the request sets. A repeated request must have the same one."""
+def make_fingerprint(request: NewSession, caller: Caller) -> str:
+    """Return the hash of a request as it takes effect. A repeated request must have the same one.
+
+    Only fields with another value than in an empty request are hashed: a new field does not change old fingerprints.
+    """
+    empty = apply_defaults(NewSession(), caller).model_dump(mode="json")
+    fields = apply_defaults(request, caller).model_dump(mode="json")
+    fields["memberEmailAddresses"] = list(dict.fromkeys(map(fold_address, request.member_email_addresses)))
+    return digest(["request/2", {name: value for name, value in fields.items() if value != empty[name]}])
+
+
+def make_fingerprint_1(request: NewSession) -> str:
+    """Return the fingerprint of earlier versions of the service: the hash of the fields that a request sets."""
     return digest(["request/1", request.model_dump(mode="json", exclude_unset=True)])
 
 

@@ -15,8 +15,8 @@ def read_callback(event: dict[str, Any]) -> str | None:
 
     It is a name or a dotted path of names. Raise ServiceError ValidationException for other text: it could be a script.
     """
-    callback: str | None = (event.get("queryStringParameters") or {}).get("callback")
-    if callback is not None and not CALLBACK.fullmatch(callback):
+    callback: str | None = (event.get("queryStringParameters") or {}).get("callback") or None
+    if callback and not CALLBACK.fullmatch(callback):
         error = FieldError("InvalidFormat", "callback", "must be a JavaScript name, such as myCallback")
         raise ServiceError("ValidationException", errors=[error])
     return callback
@@ -27,16 +27,17 @@ def check_acceptable(event: dict[str, Any]) -> None:
 
     `?format=` decides. Without it a path with `.json` or `/json/` accepts JSON. Otherwise the header Accept decides, by
     q-values and the most specific range (RFC 9110, section 12.5.1). A missing or malformed Accept accepts everything.
+    Older ServiceStack clients call JSON text/json. The gateway joins the values of a repeated parameter by commas.
     """
     query = event.get("queryStringParameters") or {}
     path = event.get("rawPath", "")
-    accept = (event.get("headers") or {}).get("accept", "").lower()
+    accept = (event.get("headers") or {}).get("accept", "").lower().replace("text/json", "application/json")
     if query.get("format"):
-        acceptable = query["format"].lower() == "json"
+        acceptable = set(query["format"].lower().split(",")) == {"json"}
     elif path.endswith(".json") or "/json/" in path or accept.strip() in {"", "*/*", "application/json"}:
         acceptable = True
     else:
-        offered = ["application/json", "application/javascript"] if "callback" in query else ["application/json"]
+        offered = ["application/json", "application/javascript"] if query.get("callback") else ["application/json"]
         try:
             acceptable = mimeparse.best_match(offered, accept) != ""
         except mimeparse.MimeTypeParseException:

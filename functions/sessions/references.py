@@ -29,7 +29,7 @@ class Person(NamedTuple):
 
 
 class References(NamedTuple):
-    """The records that a request refers to, as far as the caller's account has them. Addresses are in lower case."""
+    """The records that a request refers to, as far as the caller's account has them. Addresses are folded."""
 
     customer: tuple[CustomerBreadcrumb, ...] = ()
     """From the root to the customer itself; empty if the account lacks it."""

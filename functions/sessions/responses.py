@@ -8,6 +8,8 @@ from pydantic_core import to_json
 from sessions.errors import ERRORS, ServiceError
 from sessions.models import SessionInfo
 
+FIELD_ERRORS_MAX = 100  # of one response
+
 
 class Reply(NamedTuple):
     """The result of an operation that succeeded."""
@@ -26,7 +28,10 @@ def respond(reply: Reply, callback: str | None = None) -> dict[str, Any]:
 def respond_error(error: ServiceError, request_id: str, callback: str | None = None) -> dict[str, Any]:
     """Return the response for an error: a `responseStatus` in camelCase, as ServiceStack clients read it."""
     message = error.message or ERRORS[error.code].message
-    errors = [{"errorCode": each.code, "fieldName": each.field, "message": each.message} for each in error.errors]
+    listed, omitted = error.errors[:FIELD_ERRORS_MAX], error.errors[FIELD_ERRORS_MAX:]
+    if omitted:
+        message += f" {len(omitted)} more field errors are not listed."
+    errors = [{"errorCode": each.code, "fieldName": each.field, "message": each.message} for each in listed]
     status = {"errorCode": error.code, "message": message, "errors": errors, "meta": {"requestId": request_id}}
     headers = {"Retry-After": "1"} if error.code == "ServiceUnavailable" else {}
     return make_response(error.status, to_json({"responseStatus": status}).decode(), callback, headers)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from aws.text import fold_address
 from sessions.enums import (
     FlowChannels,
     SessionCallState,
@@ -49,7 +50,7 @@ def check(request: NewSession, caller: Caller, references: References) -> list[F
     """Return conflicts between fields, and references that the account lacks."""
     errors = [error for error, is_broken in RULES.items() if is_broken(request, references)]
     for index, address in enumerate(request.member_email_addresses):
-        if address.lower() not in references.people:
+        if fold_address(address) not in references.people:
             errors.append(UNKNOWN_ADDRESS._replace(field=f"memberEmailAddresses[{index}]"))
     if len(list_members(request, caller, references)) > MEMBERS_MAX:
         errors.append(TOO_MANY_MEMBERS)
@@ -58,7 +59,7 @@ def check(request: NewSession, caller: Caller, references: References) -> list[F
 
 def list_members(request: NewSession, caller: Caller, references: References) -> list[Person]:
     """Return the members, each once: the creator, the users of `withAddress`, then those of the email addresses."""
-    addressed = [references.people.get(address.lower()) for address in request.member_email_addresses]
+    addressed = [references.people.get(fold_address(address)) for address in request.member_email_addresses]
     others = [person for person in [*(references.correspondents or ()), *addressed] if person]
     # The token does not contain the creator's picture. It is known only if the request refers to the creator as well.
     picture = next((person.avatar_url for person in others if person.user_id == caller.user_id), None)
@@ -69,6 +70,19 @@ def list_members(request: NewSession, caller: Caller, references: References) ->
     return list(by_id.values())
 
 
+def apply_defaults(request: NewSession, caller: Caller) -> NewSession:
+    """Return the request with the documented defaults in its absent fields."""
+    defaults = {
+        "direction": SessionDirections.OUTGOING,
+        "call_state": SessionCallState.CONNECTED,
+        "channel": FlowChannels.CHAT if request.with_address else None,
+        "from_address": caller.email,  # an empty address is not absent
+    }
+    return request.model_copy(
+        update={name: value for name, value in defaults.items() if getattr(request, name) is None}
+    )
+
+
 def new_session(
     request: NewSession, caller: Caller, references: References, session_id: str, now: datetime
 ) -> SessionInfo:
@@ -77,9 +91,8 @@ def new_session(
     `now` is in UTC.
     """
     date = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    direction = request.direction or SessionDirections.OUTGOING
-    call_state = request.call_state or SessionCallState.CONNECTED
-    ended = call_state is SessionCallState.DISCONNECTED
+    request = apply_defaults(request, caller)
+    ended = request.call_state is SessionCallState.DISCONNECTED
     creator, *others = list_members(request, caller, references)
 
     log = [SessionLogInfo(date=date, message=f"Session created by {creator.name}")]
@@ -89,7 +102,7 @@ def new_session(
     creator_state = SessionMemberCallState.NONE if ended else SessionMemberCallState.CONNECTED
     others_state = SessionMemberCallState.RINGING if request.start_session else SessionMemberCallState.NONE
     creator_role, others_role = SessionMemberRoles.CALLER, SessionMemberRoles.AGENT
-    if direction is SessionDirections.INCOMING:
+    if request.direction is SessionDirections.INCOMING:
         creator_role, others_role = others_role, creator_role
 
     return SessionInfo(
@@ -102,17 +115,16 @@ def new_session(
         account_name=caller.account_name,
         endpoint_id=caller.endpoint_id,
         endpoint_name=caller.endpoint_name,
-        channel=request.channel or (FlowChannels.CHAT if request.with_address else None),
-        direction=direction,
-        call_state=call_state,
+        channel=request.channel,
+        direction=request.direction,
+        call_state=request.call_state,
         dial_state=SessionDialState.ACTIVE if request.start_session else SessionDialState.NONE,
         queue_state=SessionQueueStates.NONE,
         hold_reason=SessionHoldReasons.NONE,
         was_missed=False,
         ended=ended,
         date_completed=date if ended else None,
-        # Only an absent address takes the default; an empty one stays empty.
-        from_address=caller.email if request.from_address is None else request.from_address,
+        from_address=request.from_address,
         from_name=request.from_name,
         from_phone_number=request.from_phone_number,
         to_address=request.to_address,

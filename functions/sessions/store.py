@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws.client import ATTEMPTS_MAX, CALL_SECONDS, LOOKUP_SECONDS, CallFailedError, attempts, call, make_client
+from aws.text import fold_address
 from aws.wire import from_wire, to_wire
 from sessions.errors import ServiceError
 from sessions.models import CustomerBreadcrumb, NewSession, SessionInfo
@@ -70,7 +71,7 @@ def read_references(
     caller_id = f"CALLER_ID#{request.from_phone_number}"
     kind, _, name = (request.with_address or "").partition(":")
     correspondent = f"{kind.upper()}#{name}"
-    addresses = {f"EMAIL#{address.lower()}": address.lower() for address in request.member_email_addresses}
+    addresses = {f"EMAIL#{address}": address for address in map(fold_address, request.member_email_addresses)}
     values = addresses | {
         customer: request.customer_id,
         caller_id: request.from_phone_number,
