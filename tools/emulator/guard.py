@@ -1,0 +1,47 @@
+"""Refuse requests of foreign web pages to the emulator.
+
+The emulator answers every origin and accepts any signature. Without the guard, any page that a developer opens could
+create a function in it and run code on the machine. DNS rebinding would do the same under the page's own host name.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+type Message = dict[str, Any]
+type Send = Callable[[Message], Awaitable[None]]
+type App = Callable[[Message, Callable[[], Awaitable[Message]], Send], Awaitable[None]]
+
+API_PATH = "/_aws/execute-api/"  # the template's CORS configuration decides there
+HOSTS = {"127.0.0.1", "localhost"}
+
+
+def is_allowed(path: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a request comes from a program on this machine, or from a page of the emulator itself.
+
+    Programs send no Origin and no Sec-Fetch-Site. A browser sends Sec-Fetch-Site with each request, and Origin at least
+    with those that change something (https://fetch.spec.whatwg.org/#origin-header).
+    """
+    if path.startswith(API_PATH):
+        return True
+    host = headers.get("host", "")
+    return (
+        host.rpartition(":")[0] in HOSTS
+        and headers.get("origin", f"http://{host}") == f"http://{host}"
+        and headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
+    )
+
+
+def guard(app: App) -> App:
+    """Return the ASGI application with a guard before it."""
+
+    async def guarded(scope: Message, receive: Callable[[], Awaitable[Message]], send: Send) -> None:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
+        if scope["type"] == "lifespan" or is_allowed(scope["path"], headers):
+            await app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"The local stack refuses requests of other web pages.\n"})
+
+    return guarded
