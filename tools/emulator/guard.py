@@ -42,6 +42,6 @@ def guard(app: App) -> App:
             await send({"type": "websocket.close", "code": 1008})
         else:
             await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": b"The local stack refuses requests of other web pages.\n"})
+            await send({"type": "http.response.body", "body": b"The local stack refuses other web pages.\n"})
 
     return guarded
