@@ -1,0 +1,137 @@
+"""The tables of docs/api.md, from the models, the rules and the errors."""
+
+from typing import Any
+
+from docs.openapi import make_openapi, read_routes
+from docs.schemas import ADA, NOW, SESSION_ID, make_schemas
+from docs.tables import make_table
+from sessions import enums, models, parsing, rules
+from sessions.errors import ERRORS
+from sessions.models import CustomerBreadcrumb, NewSession, SessionInfo
+from sessions.references import Caller, Person, References
+
+REQUEST = make_schemas("validation", NewSession, "")
+RESPONSE = make_schemas("serialization", SessionInfo, "")
+REFUSALS = [*(error for error, _ in rules.RULES), rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS]
+
+
+def name_format(pattern: str) -> str:
+    """Return the name of a format of text: that of its constant in the models, in lower case."""
+    [name] = [name for name, value in vars(models).items() if value == pattern]
+    return name.lower().replace("_", " ")
+
+
+def name_type(schema: dict[str, Any]) -> str:
+    """Return the type of a field in words."""
+    value = schema.get("anyOf", [schema])[0]
+    if "$ref" in value:
+        nested = (REQUEST | RESPONSE)[value["$ref"]]
+        if "enum" in nested:
+            *others, last = [f"`{each}`" for each in nested["enum"]]
+            return f"{', '.join(others)} or {last}"
+        fields = " and ".join(f"`{name}`" for name in nested["properties"])
+        return f"`{value['$ref']}`" if "description" in nested else f"object with {fields}"
+    if "items" in value:
+        return f"list: {name_type(value['items'])}"
+    if "pattern" in value:
+        return name_format(value["pattern"])
+    return str(value["type"] if isinstance(value["type"], str) else value["type"][0])
+
+
+def name_limit(schema: dict[str, Any]) -> str:
+    """Return the largest value that a field of the request accepts."""
+    value = schema.get("anyOf", [schema])[0]
+    if "maxItems" in value:
+        return f"{value['maxItems']} entries, each {name_limit(value['items'])}"
+    return f"{value['maxLength']} characters" if "maxLength" in value else str(value.get("maximum", ""))
+
+
+def name_default(name: str, schema: dict[str, Any]) -> str:
+    """Return the value of an absent field of the request."""
+    session = rules.new_session(NewSession(), ADA, References(), SESSION_ID, NOW).model_dump(exclude_none=True)
+    value = session.get(name, schema.get("default", ""))
+    if value == ADA.email:
+        return "the caller's email address"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != "" else ""
+
+
+def make_full_session() -> SessionInfo:
+    """Return a new session, from a request, a caller and references that set every field."""
+
+    def make_value(schema: dict[str, Any]) -> object:
+        value = schema.get("anyOf", [schema])[0]
+        if "$ref" in value:
+            return next(iter(getattr(enums, value["$ref"])))
+        kind = value["type"] if isinstance(value["type"], str) else value["type"][0]
+        return {"string": "x", "boolean": True, "integer": 1, "array": ["x"]}[kind]
+
+    properties = REQUEST["NewSession"]["properties"]
+    values = {name: make_value(properties[str(field.alias)]) for name, field in NewSession.model_fields.items()}
+    other = Person("y", "y", "y", "y")
+    references = References((CustomerBreadcrumb(id="x", name="x"),), True, True, (other,), {"x": other})  # noqa: FBT003
+    request = NewSession.model_construct(**values)  # type: ignore[arg-type]
+    return rules.new_session(request, Caller(*["x"] * len(Caller._fields)), references, SESSION_ID, NOW)
+
+
+def make_request_table() -> str:
+    """Return the table of the fields of the request."""
+    rows = [
+        (
+            f"`{name}`",
+            name_type(schema),
+            name_limit(schema),
+            name_default(name, schema),
+            schema.get("description", ""),
+            ", ".join(f"`{code}`" for code in dict.fromkeys(each.code for each in REFUSALS if each.field == name)),
+        )
+        for name, schema in REQUEST["NewSession"]["properties"].items()
+    ]
+    return make_table(("field", "type", "at most", "default", "description", "also refused as"), rows)
+
+
+def make_response_table(model: str) -> str:
+    """Return the table of the fields of a session or of a member."""
+    session = make_full_session().model_dump(exclude_none=True)
+    present = session if model == "SessionInfo" else session["members"][-1]
+    rows = [
+        (
+            f"`{name}`",
+            name_type(schema),
+            "yes" if name in RESPONSE[model]["required"] else "",
+            f"{schema.get('description', '')}{'' if name in present else ' Absent from a new session.'}".strip(),
+        )
+        for name, schema in RESPONSE[model]["properties"].items()
+    ]
+    return make_table(("field", "type", "always", "description"), rows)
+
+
+def make_format_table() -> str:
+    """Return the table of the formats of text."""
+    return make_table(("type", "message"), [(name_format(each), message) for each, message in models.FORMATS.items()])
+
+
+def make_error_table() -> str:
+    """Return the table of the errors of the API."""
+    rows = [(str(kind.status), f"`{code}`", kind.when) for code, kind in ERRORS.items()]
+    return make_table(("status", "errorCode", "when"), rows)
+
+
+def make_field_error_table() -> str:
+    """Return the table of the codes of field errors, with their messages."""
+    _, duplicate = parsing.parse_request({"channel": "Fax", "Channel": "Voice"})
+    found = [*parsing.FIELD_ERRORS.values(), *((error.code, error.message) for error in [*duplicate, *REFUSALS])]
+    messages: dict[str, list[str]] = {}
+    for code, message in found:
+        shown = message.replace("{expected}", "…").replace("{max_length}", "…")
+        messages.setdefault(code, []).append(shown or "the message of the field's type")
+    return make_table(("errorCode", "message"), [(f"`{code}`", "; ".join(each)) for code, each in messages.items()])
+
+
+def make_route_table() -> str:
+    """Return the table of the routes of the API."""
+    paths = make_openapi()["paths"]
+    rows = []
+    for routes in read_routes():
+        method, path = routes[0].split()
+        rows += [(f"`{route}`", paths[path][method.lower()]["summary"]) for route in routes]
+    return make_table(("route", "operation"), rows)
