@@ -12,7 +12,7 @@ from sessions.references import Caller, Person, References
 
 REQUEST = make_schemas("validation", NewSession, "")
 RESPONSE = make_schemas("serialization", SessionInfo, "")
-REFUSALS = [*(error for error, _ in rules.RULES), rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS]
+REFUSALS = [*rules.RULES, rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS]
 
 
 def name_format(pattern: str) -> str:
@@ -107,7 +107,8 @@ def make_response_table(model: str) -> str:
 
 def make_format_table() -> str:
     """Return the table of the formats of text."""
-    return make_table(("type", "message"), [(name_format(each), message) for each, message in models.FORMATS.items()])
+    rows = [(name_format(pattern), message.replace("<", r"\<")) for pattern, message in models.FORMATS.items()]
+    return make_table(("type", "message"), rows)
 
 
 def make_error_table() -> str:
