@@ -67,3 +67,14 @@ def read_code_blocks(path: Path, section: str | None = None) -> list[CodeBlock]:
             language, _, info = token.info.partition(" ")
             blocks.append(CodeBlock(language, info.strip(), token.content, heading, above, token.map[0] + 2))
     return [block for block in blocks if section in {None, block.section}]
+
+
+def read_commands(path: Path) -> list[str]:
+    """Return the commands after the prompts `$` of all console blocks, without their output."""
+    commands: list[str] = []
+    for line in "".join(block.content for block in read_code_blocks(path) if block.language == "console").splitlines():
+        if line.startswith("$ "):
+            commands.append(line.removeprefix("$ "))
+        elif commands and commands[-1].endswith("\\"):
+            commands[-1] += f"\n{line}"
+    return commands
