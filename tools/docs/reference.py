@@ -1,5 +1,6 @@
 """The tables of docs/api.md, from the models, the rules and the errors."""
 
+import re
 from typing import Any
 
 from docs.openapi import make_openapi, read_routes
@@ -15,6 +16,12 @@ RESPONSE = make_schemas("serialization", SessionInfo, "")
 REFUSALS = [*rules.RULES, rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS]
 
 
+def unwrap(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field without null."""
+    value: dict[str, Any] = schema.get("anyOf", [schema])[0]
+    return value | {"type": value["type"][0]} if isinstance(value.get("type"), list) else value
+
+
 def name_format(pattern: str) -> str:
     """Return the name of a format of text: that of its constant in the models, in lower case."""
     [name] = [name for name, value in vars(models).items() if value == pattern]
@@ -23,7 +30,7 @@ def name_format(pattern: str) -> str:
 
 def name_type(schema: dict[str, Any]) -> str:
     """Return the type of a field in words."""
-    value = schema.get("anyOf", [schema])[0]
+    value = unwrap(schema)
     if "$ref" in value:
         nested = (REQUEST | RESPONSE)[value["$ref"]]
         if "enum" in nested:
@@ -33,14 +40,12 @@ def name_type(schema: dict[str, Any]) -> str:
         return f"`{value['$ref']}`" if "description" in nested else f"object with {fields}"
     if "items" in value:
         return f"list: {name_type(value['items'])}"
-    if "pattern" in value:
-        return name_format(value["pattern"])
-    return str(value["type"] if isinstance(value["type"], str) else value["type"][0])
+    return name_format(value["pattern"]) if "pattern" in value else str(value["type"])
 
 
 def name_limit(schema: dict[str, Any]) -> str:
     """Return the largest value that a field of the request accepts."""
-    value = schema.get("anyOf", [schema])[0]
+    value = unwrap(schema)
     if "maxItems" in value:
         return f"{value['maxItems']} entries, each {name_limit(value['items'])}"
     return f"{value['maxLength']} characters" if "maxLength" in value else str(value.get("maximum", ""))
@@ -57,20 +62,14 @@ def name_default(name: str, schema: dict[str, Any]) -> str:
 
 def make_full_session() -> SessionInfo:
     """Return a new session, from a request, a caller and references that set every field."""
-
-    def make_value(schema: dict[str, Any]) -> object:
-        value = schema.get("anyOf", [schema])[0]
-        if "$ref" in value:
-            return next(iter(getattr(enums, value["$ref"])))
-        kind = value["type"] if isinstance(value["type"], str) else value["type"][0]
-        return {"string": "x", "boolean": True, "integer": 1, "array": ["x"]}[kind]
-
-    properties = REQUEST["NewSession"]["properties"]
-    values = {name: make_value(properties[str(field.alias)]) for name, field in NewSession.model_fields.items()}
-    other = Person("y", "y", "y", "y")
-    references = References((CustomerBreadcrumb(id="x", name="x"),), True, True, (other,), {"x": other})  # noqa: FBT003
-    request = NewSession.model_construct(**values)  # type: ignore[arg-type]
-    return rules.new_session(request, Caller(*["x"] * len(Caller._fields)), references, SESSION_ID, NOW)
+    examples = {"string": "x", "boolean": True, "integer": 1, "array": ["x"]}
+    values: dict[str, Any] = {}
+    for name, field in NewSession.model_fields.items():
+        value = unwrap(REQUEST["NewSession"]["properties"][field.alias])
+        values[name] = next(iter(getattr(enums, value["$ref"]))) if "$ref" in value else examples[value["type"]]
+    caller, person = Caller(*["x"] * len(Caller._fields)), Person(*["y"] * len(Person._fields))
+    references = References(customer=(CustomerBreadcrumb(id="x", name="x"),), people={"x": person})
+    return rules.new_session(NewSession.model_construct(**values), caller, references, SESSION_ID, NOW)
 
 
 def make_request_table() -> str:
@@ -123,16 +122,14 @@ def make_field_error_table() -> str:
     found = [*parsing.FIELD_ERRORS.values(), *((error.code, error.message) for error in [*duplicate, *REFUSALS])]
     messages: dict[str, list[str]] = {}
     for code, message in found:
-        shown = message.replace("{expected}", "…").replace("{max_length}", "…")
-        messages.setdefault(code, []).append(shown or "the message of the field's type")
+        messages.setdefault(code, []).append(re.sub(r"{\w+}", "…", message) or "the message of the field's type")
     return make_table(("errorCode", "message"), [(f"`{code}`", "; ".join(each)) for code, each in messages.items()])
 
 
 def make_route_table() -> str:
     """Return the table of the routes of the API."""
-    paths = make_openapi()["paths"]
-    rows = []
-    for routes in read_routes():
-        method, path = routes[0].split()
-        rows += [(f"`{route}`", paths[path][method.lower()]["summary"]) for route in routes]
+    paths, rows = make_openapi()["paths"], []
+    for route, *aliases in read_routes():
+        method, path = route.split()
+        rows += [(f"`{each}`", paths[path][method.lower()]["summary"]) for each in (route, *aliases)]
     return make_table(("route", "operation"), rows)
