@@ -15,7 +15,7 @@ FAILURES = {
     "stored": "stored",
     "operator": "the operator sees",
     "calls": "calls",
-    "seconds": "seconds at most",
+    "seconds": "seconds",
 }
 EVENTS = {"event": "event", "description": "description", "answer": "answer"}
 
