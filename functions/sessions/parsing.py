@@ -17,7 +17,6 @@ from sessions.models import FORMATS, NewSession
 
 BODY_MAX = 64 * 1024  # bytes, after base64
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
-FORM = "application/x-www-form-urlencoded"
 
 # Keys match in any casing, as in the original ServiceStack server: .NET clients send PascalCase.
 FIELD_NAMES = {field.alias.lower(): field.alias for field in NewSession.model_fields.values() if field.alias}
@@ -47,24 +46,29 @@ def read_idempotency_key(event: dict[str, Any]) -> str | None:
 
 
 def read_request(event: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
-    """Return the request in body and query string of a create, without its invalid fields, and an error for each.
+    """Return the request of a create, from body and query string, without its invalid fields, and an error for each.
 
     If both have a field, the query string wins over JSON on `/sessions`. Otherwise the body wins. ServiceStack does the
     same (RestPath.CreateRequest, GenericHandler.CreateRequestAsync). Raise ServiceError: UnsupportedMediaType,
     RequestTooLarge, SerializationException.
     """
-    data = read_body(event)
-    content_type = (event.get("headers") or {}).get("content-type", "").partition(";")[0].strip().lower()
-    is_form = content_type == FORM and not data.startswith(b"{")  # `curl -d` sends JSON as a form
-    body, errors = bind(read_form(data) if is_form else read_json(data))
-    query, query_errors = bind(split_lists(event.get("queryStringParameters") or {}))
-    query_wins = event["routeKey"].startswith("POST /sessions") and not is_form
-    request, field_errors = parse_request(body | query if query_wins else query | body)
-    return request, errors + query_errors + field_errors
+    body, query = read_body(event), split_lists(event.get("queryStringParameters") or {})
+    query_wins = event["routeKey"].startswith("POST /sessions") and not is_form(event)
+    return parse_request(body, query) if query_wins else parse_request(query, body)
 
 
-def read_body(event: dict[str, Any]) -> bytes:
-    """Return the body without a byte order mark and outer white space."""
+def is_form(event: dict[str, Any]) -> bool:
+    """Return whether the Content-Type is that of a form."""
+    content_type: str = (event.get("headers") or {}).get("content-type", "")
+    return content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
+
+
+def read_body(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON object or the form in the body. An empty body is an empty object.
+
+    JSON may have any Content-Type: `curl -d` sends it as a form. Raise ServiceError: UnsupportedMediaType,
+    RequestTooLarge, or SerializationException with the position of the error.
+    """
     encoding = (event.get("headers") or {}).get("content-encoding", "identity")
     if encoding.strip().lower() not in {"", "identity"}:
         raise ServiceError("UnsupportedMediaType")
@@ -75,13 +79,11 @@ def read_body(event: dict[str, Any]) -> bytes:
         raise ServiceError("SerializationException") from error
     if len(data) > BODY_MAX:
         raise ServiceError("RequestTooLarge")
-    return bytes(data.removeprefix(b"\xef\xbb\xbf").strip())
-
-
-def read_json(data: bytes) -> dict[str, Any]:
-    """Return the JSON object in a body; an empty body is an empty object."""
+    data = data.removeprefix(b"\xef\xbb\xbf").strip() or b"{}"
     try:
-        content = from_json(data or b"{}", allow_inf_nan=False)
+        if is_form(event) and not data.startswith(b"{"):
+            return read_form(data)
+        content = from_json(data, allow_inf_nan=False)
     except ValueError as error:
         message = f"{ERRORS['SerializationException'].message} JSON: {error}."
         raise ServiceError("SerializationException", message) from error
@@ -91,13 +93,9 @@ def read_json(data: bytes) -> dict[str, Any]:
 
 
 def read_form(data: bytes) -> dict[str, Any]:
-    """Return the values of a form by name. Values of one name are joined by commas, as the gateway joins a query's."""
-    try:
-        pairs = parse_qsl(data.decode(), errors="strict")
-    except ValueError as error:
-        raise ServiceError("SerializationException") from error
+    """Return the values of a form by name. Commas join repeated values, as in the gateway's query parameters."""
     values: dict[str, str] = {}
-    for name, value in pairs:
+    for name, value in parse_qsl(data.decode(), errors="strict"):
         values[name] = f"{values[name]},{value}" if name in values else value
     return split_lists(values)
 
@@ -111,35 +109,41 @@ def split_lists(values: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def bind(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
-    """Return the fields of NewSession by the contract's names, without absent ones, and an error for each repeated one.
-
-    Null is absent. So is an empty string where it cannot be valid, as in ServiceStack.
-    """
-    fields: dict[str, Any] = {}
-    errors: dict[str, FieldError] = {}
-    for key, value in values.items():
-        name = FIELD_NAMES.get(key.lower())
-        if name is None or value is None or (value == "" and name not in TEXT_FIELDS):
-            continue
-        if name in fields:
-            errors[name] = FieldError("Duplicate", name, "is given twice, in different casings")
-        fields.setdefault(name, value)
-    return fields, list(errors.values())
-
-
-def parse_request(fields: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
-    """Parse the valid fields of a request; return an error for each invalid one.
+def parse_request(*sources: Mapping[str, Any]) -> tuple[NewSession, list[FieldError]]:
+    """Parse the valid fields of the sources; return an error for each invalid one. A later source wins.
 
     So one response can contain these errors and those of the rules for the valid fields.
     """
+    fields: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for source in sources:
+        found, repeated = bind(source)
+        fields |= found
+        errors += repeated
     try:
-        return parse(event=fields, model=NewSession), []
+        return parse(event=fields, model=NewSession), errors
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
     refused = {detail["loc"][0] for detail in details}
     valid_fields = {name: value for name, value in fields.items() if name not in refused}
-    return parse(event=valid_fields, model=NewSession), [make_field_error(detail) for detail in details]
+    return parse(event=valid_fields, model=NewSession), errors + [make_field_error(detail) for detail in details]
+
+
+def bind(source: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
+    """Return the fields of a source by the contract's names, and an error for each repeated one.
+
+    Absent fields are left out: null, and an empty string where it cannot be valid, as in ServiceStack.
+    """
+    fields: dict[str, Any] = {}
+    repeated: dict[str, FieldError] = {}
+    for key, value in source.items():
+        name = FIELD_NAMES.get(key.lower())
+        if name is None or value is None or (value == "" and name not in TEXT_FIELDS):
+            continue
+        if name in fields:
+            repeated[name] = FieldError("Duplicate", name, "is given twice, in different casings")
+        fields.setdefault(name, value)
+    return fields, list(repeated.values())
 
 
 def make_field_error(detail: ErrorDetails) -> FieldError:
