@@ -14,8 +14,8 @@ class ErrorKind(NamedTuple):
 ERRORS = {
     "SerializationException": ErrorKind(
         400,
-        "The body must be a JSON object in UTF-8.",
-        "The body is not a JSON object, or not UTF-8. Nothing is stored.",
+        "The body must be a JSON object or a form, in UTF-8.",
+        "The body is neither a JSON object nor a form, or not UTF-8. Nothing is stored.",
     ),
     "ValidationException": ErrorKind(
         400,

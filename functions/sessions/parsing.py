@@ -80,9 +80,9 @@ def read_body(event: dict[str, Any]) -> dict[str, Any]:
     if len(data) > BODY_MAX:
         raise ServiceError("RequestTooLarge")
     data = data.removeprefix(b"\xef\xbb\xbf").strip() or b"{}"
+    if is_form(event) and not data.startswith(b"{"):
+        return read_form(data)
     try:
-        if is_form(event) and not data.startswith(b"{"):
-            return read_form(data)
         content = from_json(data, allow_inf_nan=False)
     except ValueError as error:
         message = f"{ERRORS['SerializationException'].message} JSON: {error}."
@@ -94,8 +94,12 @@ def read_body(event: dict[str, Any]) -> dict[str, Any]:
 
 def read_form(data: bytes) -> dict[str, Any]:
     """Return the values of a form by name. Commas join repeated values, as in the gateway's query parameters."""
+    try:
+        pairs = parse_qsl(data.decode(), errors="strict")
+    except ValueError as error:
+        raise ServiceError("SerializationException") from error
     values: dict[str, str] = {}
-    for name, value in parse_qsl(data.decode(), errors="strict"):
+    for name, value in pairs:
         values[name] = f"{values[name]},{value}" if name in values else value
     return split_lists(values)
 
