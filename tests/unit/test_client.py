@@ -6,18 +6,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore import exceptions
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import (
-    ChecksumError,
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ProxyConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.parsers import ResponseParserError
 from botocore.session import get_session
 
@@ -25,30 +17,14 @@ from aws import client
 from aws.client import CallFailedError, attempts, call, make_client, warm_up
 from aws.wire import to_wire
 
-SESSION = {"pk": "acme#1", "displayName": 'Zoë 🎧 "quoted" \u2028 <b>', "ended": False, "members": [{"muted": True}]}
-KEY = to_wire({"pk": "acme#1"})
+SESSION = to_wire({"pk": "acme#1", "displayName": 'Zoë 🎧 "quoted" \u2028 <b>', "ended": False, "log": [{}]})
 PUT: dict[str, Any] = {
     "TableName": "sessions",
-    "Item": to_wire(SESSION),
+    "Item": SESSION,
     "ConditionExpression": "attribute_not_exists(pk)",
     "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
 }
-CALLS: dict[str, tuple[str, dict[str, Any], int, dict[str, Any]]] = {
-    "put": ("put_item", PUT, 200, {"ConsumedCapacity": {"CapacityUnits": 1.0}}),
-    "refused put": (
-        "put_item",
-        PUT,
-        400,
-        {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": to_wire(SESSION)},
-    ),
-    "get": ("get_item", {"TableName": "sessions", "Key": KEY}, 200, {"Item": to_wire(SESSION)}),
-    "batch get": (
-        "batch_get_item",
-        {"RequestItems": {"sessions": {"Keys": [KEY]}}},
-        200,
-        {"Responses": {"sessions": [to_wire(SESSION)]}, "UnprocessedKeys": {}},
-    ),
-}
+REFUSAL = {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": SESSION}
 
 
 class Clock:
@@ -71,7 +47,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Replace the clock. Each pause is as long as the jitter allows."""
     clock = Clock()
     monkeypatch.setattr(client, "time", clock)
-    monkeypatch.setattr(client.random, "uniform", lambda _, high: high)
+    monkeypatch.setattr("random.uniform", lambda _, high: high)
     monkeypatch.setattr("time.sleep", lambda _: None)  # botocore's own back-off
     return clock
 
@@ -86,62 +62,49 @@ class Body:
         yield self.content
 
 
-def answer_with(
+def put(
     dynamodb: Any,  # noqa: ANN401 (any client)
     status: int,
-    content: bytes,
-    headers: dict[str, str] | None = None,
-) -> list[AWSPreparedRequest]:
-    """Answer each request of a client. Return the list that collects the requests."""
+    answer: object,
+    checksum: str | None = None,
+) -> tuple[list[AWSPreparedRequest], Exception]:
+    """Put an item with a client that gets this answer for each request. Return its requests and its error."""
     requests: list[AWSPreparedRequest] = []
+    headers = HTTPHeaders.from_dict({"x-amz-crc32": checksum} if checksum else {})
 
     def send(request: AWSPreparedRequest, **_: object) -> AWSResponse:
         requests.append(request)
-        return AWSResponse(request.url, status, HTTPHeaders.from_dict(headers or {}), Body(content))
+        return AWSResponse(request.url, status, headers, Body(json.dumps(answer).encode()))
 
     dynamodb.meta.events.register("before-send.dynamodb", send)
-    return requests
+    with pytest.raises((ClientError, exceptions.ChecksumError)) as caught:
+        dynamodb.put_item(**PUT)
+    return requests, caught.value
 
 
-def exchange(dynamodb: Any, name: str) -> tuple[AWSPreparedRequest, dict[str, Any]]:  # noqa: ANN401 (any client)
-    """Return the request that a client sends for one of CALLS, and the answer that it reads."""
-    method, parameters, status, content = CALLS[name]
-    requests = answer_with(dynamodb, status, json.dumps(content).encode())
-    try:
-        answer = getattr(dynamodb, method)(**parameters)
-    except ClientError as error:
-        answer = error.response
-    return requests[0], answer
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_a_client_sends_and_reads_the_same_as_botocores_default_client(name: str) -> None:
-    request, answer = exchange(make_client("dynamodb"), name)
-    default_request, default_answer = exchange(get_session().create_client("dynamodb"), name)
-    assert json.loads(cast("bytes", request.body)) == json.loads(cast("bytes", default_request.body))
+def test_a_client_sends_and_reads_the_same_as_botocores_default_client() -> None:
+    [request], error = put(make_client("dynamodb"), 400, REFUSAL)
+    [default_request], default_error = put(get_session().create_client("dynamodb"), 400, REFUSAL)
+    assert json.loads(cast("bytes", request.body)) == json.loads(cast("bytes", default_request.body)) == PUT
     assert (request.method, request.url) == (default_request.method, default_request.url)
     assert set(request.headers) == set(default_request.headers)
     for header in ("X-Amz-Target", "Content-Type"):
         assert request.headers[header] == default_request.headers[header]
-    assert answer == default_answer
+    assert isinstance(error, ClientError)
+    assert isinstance(default_error, ClientError)
+    assert error.response == default_error.response
 
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_client_makes_as_many_attempts_as_it_is_told(number: int) -> None:
-    dynamodb = make_client("dynamodb", attempts=number)
-    requests = answer_with(dynamodb, 500, b"{}")
-    with pytest.raises(ClientError):
-        dynamodb.get_item(TableName="sessions", Key=KEY)
-    assert len(requests) == number
+    requests, error = put(make_client("dynamodb", attempts=number), 500, {})
+    assert (len(requests), type(error)) == (number, ClientError)
 
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_client_never_returns_an_answer_with_a_wrong_checksum(number: int) -> None:
-    dynamodb = make_client("dynamodb", attempts=number)
-    requests = answer_with(dynamodb, 200, b"{}", {"x-amz-crc32": "1"})
-    with pytest.raises(ChecksumError):
-        dynamodb.get_item(TableName="sessions", Key=KEY)
-    assert len(requests) == number
+    requests, error = put(make_client("dynamodb", attempts=number), 200, {}, checksum="1")
+    assert (len(requests), type(error)) == (number, exceptions.ChecksumError)
 
 
 @pytest.mark.parametrize(
@@ -168,24 +131,24 @@ def make_error(code: str, status: int = 400) -> ClientError:
     return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutItem")  # type: ignore[typeddict-item]
 
 
-TIMEOUT = ReadTimeoutError(endpoint_url="")
+TIMEOUT = exceptions.ReadTimeoutError(endpoint_url="")
 THROTTLED = make_error("ThrottlingException")
 DENIED = make_error("AccessDeniedException")
 CONDITION_FAILED = make_error("ConditionalCheckFailedException")
 NOT_APPLIED: list[Outcome] = [
     *map(make_error, ["ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"]),
-    ConnectTimeoutError(endpoint_url=""),
+    exceptions.ConnectTimeoutError(endpoint_url=""),
     EndpointConnectionError(endpoint_url=""),
-    ProxyConnectionError(proxy_url=""),
+    exceptions.ProxyConnectionError(proxy_url=""),
 ]
 UNKNOWN: list[Outcome] = [
     TIMEOUT,
-    ConnectionClosedError(endpoint_url=""),
-    SSLError(endpoint_url="", error=""),
+    exceptions.ConnectionClosedError(endpoint_url=""),
+    exceptions.SSLError(endpoint_url="", error=ValueError()),
     make_error("InternalServerError", 500),
     make_error("ServiceUnavailable", 503),
     make_error("301", 301),
-    ChecksumError(checksum_type="crc32", expected_checksum="1", actual_checksum="2"),
+    exceptions.ChecksumError(checksum_type="crc32", expected_checksum="1", actual_checksum="2"),
     ResponseParserError(),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, ""),
     AttributeError(),
@@ -259,6 +222,11 @@ def test_a_failed_call_names_the_error_of_its_last_attempt(outcomes: list[Outcom
     assert caught.value.__cause__ is cause
 
 
+def test_an_answer_is_believed_by_the_field_that_proves_it_complete() -> None:
+    answer: dict[str, Any] = {"UnprocessedKeys": {}}
+    assert call(make_operation([{}, ANSWER, answer]), proof="UnprocessedKeys") == answer
+
+
 def test_a_call_ends_within_8_seconds(clock: Clock) -> None:
     started = clock.now
     assert run(clock, [TIMEOUT], seconds=client.ATTEMPT_SECONDS) == ("may be applied", 2)
@@ -300,10 +268,7 @@ def test_a_bug_in_a_cold_start_is_raised() -> None:
         count_warm_up_reads(KeyError("bug"))
 
 
-@pytest.mark.usefixtures("cold_start")
-def test_a_connection_without_tls_needs_no_warm_up() -> None:
-    assert count_warm_up_reads(DENIED, url="http://127.0.0.1:1") == 0
-
-
-def test_only_lambda_warms_up_the_connection() -> None:
+def test_only_a_cold_start_with_tls_warms_up_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert count_warm_up_reads(DENIED) == 0
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    assert count_warm_up_reads(DENIED, url="http://127.0.0.1:1") == 0

@@ -60,9 +60,9 @@ def test_another_account_user_or_key_gives_another_session_id() -> None:
 
 
 def test_the_same_request_in_another_spelling_has_the_same_fingerprint() -> None:
-    body = {"displayName": "x", "channel": "Voice", "startSession": True}
-    respelled = {"StartSession": "TRUE", "CHANNEL": "voice", "DisplayName": "x", "toAddress": None}
-    assert make_fingerprint_of(body) == make_fingerprint_of(respelled)
+    first = make_fingerprint_of({"displayName": "x", "channel": "Voice", "startSession": True})
+    second = make_fingerprint_of({"StartSession": "TRUE", "CHANNEL": "voice", "DisplayName": "x", "toAddress": None})
+    assert first == second
 
 
 @pytest.mark.parametrize(

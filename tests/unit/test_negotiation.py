@@ -8,43 +8,16 @@ import pytest
 from sessions.errors import ServiceError
 from sessions.negotiation import check_acceptable, read_callback
 
-# Whether a client that sends this Accept accepts JSON; None is a request without the header.
-ACCEPT = {
-    None: True,
-    "": True,
-    " ": True,
-    "*/*": True,
-    "*": True,
-    "application/json": True,
-    "Application/JSON": True,
-    "application/json; charset=utf-8": True,
-    "application/*": True,
-    "text/html, application/json;q=0.9": True,
-    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": True,
-    "application/json;q=0.001": True,
-    "*/*;q=0, application/json": True,
-    "application/*;q=0, application/json;q=0.1": True,
-    ", application/json ,": True,
-    "nonsense": True,
-    "text/html": False,
-    "application/xml": False,
-    "text/*": False,
-    "application/jsonx": False,
-    "application/json;q=0": False,
-    "application/json;q=0.000, */*": False,
-    "application/json; q=0, application/*;q=1, */*;q=1": False,
-    "application/*;q=0, */*": False,
-    "*/*;q=0": False,
-    "application/javascript": False,
-    "text/html, application/javascript;q=0.1": False,
-}
-# Those of them that exclude JSON and accept scripts, so JSONP.
-ACCEPT_SCRIPTS = {
-    "application/json;q=0.000, */*",
-    "application/json; q=0, application/*;q=1, */*;q=1",
-    "application/javascript",
-    "text/html, application/javascript;q=0.1",
-}
+# Values of the header Accept. None is a request without the header. SCRIPTS accept JSONP, but not JSON.
+JSON = [None, "", " ", "*/*", "*", "application/json", "Application/JSON", "application/json; charset=utf-8",
+        "application/*", "text/html, application/json;q=0.9", "application/json;q=0.001", "*/*;q=0, application/json",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/*;q=0, application/json;q=0.1",
+        ", application/json ,", "nonsense"]  # fmt: skip
+SCRIPTS = ["application/json;q=0.000, */*", "application/json; q=0, application/*;q=1, */*;q=1",
+           "application/javascript", "text/html, application/javascript;q=0.1"]  # fmt: skip
+OTHERS = ["text/html", "application/xml", "text/*", "application/jsonx", "application/json;q=0",
+          "application/*;q=0, */*", "*/*;q=0"]  # fmt: skip
+# The answer of a path and of `?format=`; None leaves the answer to the next one.
 PATHS = {"/sessions": None, "/api/NewSession": None, "/sessions.json": True, "/api/NewSession.json": True,
          "/json/reply/NewSession": True, "/sessions/0123": None, "/sessions/0123.json": True}  # fmt: skip
 FORMATS = {None: None, "": None, "json": True, "JSON": True, "xml": False, "csv": False, "json,json": False}
@@ -59,7 +32,7 @@ def is_acceptable(event: dict[str, Any]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("accept", ACCEPT)
+@pytest.mark.parametrize("accept", [*JSON, *SCRIPTS, *OTHERS])
 def test_format_overrides_the_path_which_overrides_accept(accept: str | None) -> None:
     for path, reply_format, callback in itertools.product(PATHS, FORMATS, [None, "cb"]):
         query = {"format": reply_format, "callback": callback}
@@ -68,7 +41,7 @@ def test_format_overrides_the_path_which_overrides_accept(accept: str | None) ->
             "queryStringParameters": {name: value for name, value in query.items() if value is not None} or None,
             "headers": {} if accept is None else {"accept": accept},
         }
-        by_accept = ACCEPT[accept] or (callback is not None and accept in ACCEPT_SCRIPTS)
+        by_accept = accept in JSON or (callback is not None and accept in SCRIPTS)
         choices = (FORMATS[reply_format], PATHS[path], by_accept)
         assert is_acceptable(event) == next(choice for choice in choices if choice is not None), event
 
