@@ -117,14 +117,14 @@ def run(stack: Stack, clone: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def first_use(stack: Stack, run: Run) -> dict[str, Any]:
-    """What the README's commands print and leave."""
+    """Run the commands of the first deploy; return their output and the new builds."""
     before = stored_builds(stack)
-    printed = run("\n".join(blocks("README.md", "Deploy")) + '\nprintf "\\n%s" "$TOKEN"')
+    printed = run("\n".join(blocks("docs/operations.md", "First deploy")) + '\nprintf "\\n%s" "$TOKEN"')
     *_, session, token = printed.splitlines()
     return {"printed": printed, "session": session, "token": token, "new": stored_builds(stack) - before}
 
 
-def test_the_commands_of_the_readme_end_in_a_session(stack: Stack, first_use: dict[str, Any]) -> None:
+def test_the_commands_of_the_first_deploy_end_in_a_session(stack: Stack, first_use: dict[str, Any]) -> None:
     session = json.loads(first_use["session"])
     assert (session["createdBy"], session["channel"], session["toAddress"]) == ("ada", "Voice", "+15557654321")
     assert '{"accounts": 2, "put": 25, "deleted": 0}' in first_use["printed"]
