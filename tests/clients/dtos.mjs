@@ -1,4 +1,4 @@
-// The classes that the client needs, as ServiceStack's code generator writes them for JavaScript, without their types.
+// The DTOs that the client needs, as ServiceStack's code generator writes them for JavaScript.
 
 export class SessionInfo {
     constructor(init) { Object.assign(this, init) }

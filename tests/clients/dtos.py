@@ -1,5 +1,5 @@
-# ruff: noqa: UP045 (Optional is what the client's own reflection reads)
-"""The contract in Python, as ServiceStack's code generator writes it, and a request with every field."""
+# ruff: noqa: UP045 (the client's reflection reads Optional)
+"""The DTOs of the contract for Python, as ServiceStack's code generator writes them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -162,7 +162,7 @@ class NewSession(IReturn[SessionInfo], IPost):  # type: ignore[misc] # the clien
     start_session: Optional[bool] = None
 
 
-# The demo data of the local stack has the records that it refers to, except for the parent.
+# A request with every field. The demo data has the records that it refers to, except for the parent.
 EVERY_FIELD = {
     "displayName": "Zoë ☎",
     "channel": "Chat",
