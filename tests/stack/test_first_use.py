@@ -17,6 +17,7 @@ import pytest
 import urllib3
 import yaml
 from conftest import ROOT
+from markdown import read_code_blocks
 from stack.conftest import Stack, run_bash
 
 from local_stack import ARCHITECTURE
@@ -39,11 +40,10 @@ type Run = Callable[..., str]
 
 
 def blocks(document: str, section: str, language: str = "sh") -> list[str]:
-    """The blocks of a section of a document that are in a language."""
-    text = (ROOT / document).read_text()
-    _, section, rest = text.partition(f"\n## {section}\n")
-    assert section, f"{document} has no such section"
-    return re.findall(rf"^```{language}\n(.*?)^```$", rest.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
+    """Return the code blocks of a section of a document that are in a language."""
+    found = [block.content for block in read_code_blocks(ROOT / document, section) if block.language == language]
+    assert found, f"{document} has no such blocks"
+    return found
 
 
 def stored_builds(stack: Stack) -> set[str]:
