@@ -69,12 +69,9 @@ def find_errors(directory: Directory) -> list[Error]:
     owners: dict[str, str] = {}
     for index, account in enumerate(directory.accounts):
         place = ("accounts", index)
-        for list_name, entries in (
-            ("users", account.users),
-            ("teams", account.teams),
-            ("customers", account.customers),
-        ):
-            errors += find_repeated((*place, list_name), "id", [entry.id for entry in entries])
+        errors += find_repeated((*place, "users"), "id", [user.id for user in account.users])
+        errors += find_repeated((*place, "teams"), "id", [team.id for team in account.teams])
+        errors += find_repeated((*place, "customers"), "id", [customer.id for customer in account.customers])
         errors += find_repeated((*place, "callerIds"), None, account.caller_ids)
 
         for number, user in enumerate(account.users):

@@ -94,8 +94,4 @@ class ServiceError(Exception):
     ) -> None:
         super().__init__(code, message)
         self.code, self.message, self.errors, self.session_id = code, message, errors, session_id
-
-    @property
-    def status(self) -> int:
-        """The HTTP status of the response."""
-        return ERRORS[self.code].status
+        self.status = ERRORS[code].status

@@ -19,10 +19,8 @@ from sessions.negotiation import check_acceptable, read_callback
 from sessions.references import Caller
 from sessions.responses import Reply, respond, respond_error
 
-type Operation = Callable[[dict[str, Any], Caller], Reply]
-
 # The routes of the template. ServiceStack clients use the last four paths of a create by themselves.
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
     "POST /sessions": create_session,
     "POST /sessions.json": create_session,
     "POST /api/NewSession": create_session,

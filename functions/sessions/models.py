@@ -108,8 +108,6 @@ class SessionLogInfo(Model):
 
 
 class SessionMemberInfo(Model):
-    """A member of a session."""
-
     identity: str
     """`user:<id>`."""
     endpoint_id: str | None = None
@@ -119,7 +117,6 @@ class SessionMemberInfo(Model):
     avatar_url: str | None = None
     """The picture of the user. The creator has it only if `withAddress` or `memberEmailAddresses` name them as well."""
     application_data: dict[str, str]
-    """Data of applications. Empty in a new session."""
     call_state: SessionMemberCallState
     """Creator: Connected, or None if the session is Disconnected. Others: Ringing with `startSession`, else None."""
     role: SessionMemberRoles
@@ -127,7 +124,6 @@ class SessionMemberInfo(Model):
     call_sid: str | None = None
     """Id of the member's call at the telephony provider."""
     muted: bool
-    """Whether the member is muted. False in a new session."""
 
 
 class EntityInfo(Model):
@@ -154,7 +150,6 @@ class SessionInfo(EntityInfo):
     account_id: str
     """The account of the creator."""
     account_name: str | None = None
-    """The name of that account."""
     customer_id: str | None = None
     customer_breadcrumb: list[CustomerBreadcrumb]
     """The customer with its ancestors, root first. Empty without a customer."""
@@ -162,7 +157,6 @@ class SessionInfo(EntityInfo):
     endpoint_id: str | None = None
     """The endpoint of the creator."""
     endpoint_name: str | None = None
-    """The name of that endpoint."""
     date_completed: str | None = None
     """The time when the session ended."""
     destination: str | None = None
@@ -196,7 +190,6 @@ class SessionInfo(EntityInfo):
     answered_by_id: str | None = None
     """The endpoint that answered."""
     direction: SessionDirections
-    """The direction, seen from the creator."""
     from_phone_number: str | None = None
     most_recent_participant_call_sid: str | None = None
     """Id of the call of the latest conference participant."""

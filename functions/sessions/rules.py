@@ -20,42 +20,34 @@ from sessions.references import Caller, Person, References
 MEMBERS_MAX = 50
 
 
-type Predicate = Callable[[NewSession, References], object]
-
 # Each rule: the error, and the condition that breaks the rule.
-RULES: tuple[tuple[FieldError, Predicate], ...] = (
-    (
-        FieldError("NotAllowed", "withAddress", "is for Chat sessions only"),
-        lambda request, _: request.with_address and request.channel not in {None, FlowChannels.CHAT},
+RULES: dict[FieldError, Callable[[NewSession, References], object]] = {
+    FieldError("NotAllowed", "withAddress", "is for Chat sessions only"): lambda request, _: (
+        request.with_address and request.channel not in {None, FlowChannels.CHAT}
     ),
-    (
-        FieldError("NotAllowed", "startSession", "a Disconnected session cannot be started"),
-        lambda request, _: request.start_session and request.call_state is SessionCallState.DISCONNECTED,
+    FieldError("NotAllowed", "startSession", "a Disconnected session cannot be started"): lambda request, _: (
+        request.start_session and request.call_state is SessionCallState.DISCONNECTED
     ),
-    (
-        FieldError("NotFound", "customerId", "is not a customer of the account"),
-        lambda request, references: request.customer_id and not references.customer,
+    FieldError("NotFound", "customerId", "is not a customer of the account"): lambda request, references: (
+        request.customer_id and not references.customer
     ),
-    (
-        FieldError("NotFound", "parentSessionId", "is not a session of the account"),
-        lambda request, references: request.parent_session_id and not references.has_parent,
+    FieldError("NotFound", "parentSessionId", "is not a session of the account"): lambda request, references: (
+        request.parent_session_id and not references.has_parent
     ),
-    (
-        FieldError("NotFound", "withAddress", "is not a user or a team of the account"),
-        lambda request, references: request.with_address and references.correspondents is None,
+    FieldError("NotFound", "withAddress", "is not a user or a team of the account"): lambda request, references: (
+        request.with_address and references.correspondents is None
     ),
-    (
-        FieldError("NotFound", "fromPhoneNumber", "is not a caller ID of the account"),
-        lambda request, references: request.from_phone_number and not references.has_caller_id,
+    FieldError("NotFound", "fromPhoneNumber", "is not a caller ID of the account"): lambda request, references: (
+        request.from_phone_number and not references.has_caller_id
     ),
-)
+}
 UNKNOWN_ADDRESS = FieldError("NotFound", "memberEmailAddresses", "is not the address of a user of the account")
 TOO_MANY_MEMBERS = FieldError("TooMany", "memberEmailAddresses", f"a session has at most {MEMBERS_MAX} members")
 
 
 def check(request: NewSession, caller: Caller, references: References) -> list[FieldError]:
     """Return conflicts between fields, and references that the account lacks."""
-    errors = [error for error, is_broken in RULES if is_broken(request, references)]
+    errors = [error for error, is_broken in RULES.items() if is_broken(request, references)]
     for index, address in enumerate(request.member_email_addresses):
         if address.lower() not in references.people:
             errors.append(UNKNOWN_ADDRESS._replace(field=f"memberEmailAddresses[{index}]"))

@@ -1,10 +1,8 @@
 """The Sessions table, and the references that a create reads from the Directory table.
 
-The only module of the API that calls DynamoDB. template.yaml has the layout of both tables.
-
-The key of a session contains its random id, so the sessions of one account spread over all partitions. A future list
-of an account's sessions needs an index on `accountShard` (account and first digit of the id) and `dateCreated`. Each
-item has both attributes. Sixteen shards keep a busy account's writes apart.
+The only module of the API that calls DynamoDB. template.yaml has the layout of both tables. The random id in the key
+spreads the sessions of an account over all partitions. A future list of sessions needs an index on `accountShard`
+(account and first digit of the id) and `dateCreated`.
 """
 
 import os
@@ -63,9 +61,9 @@ def read_session(account_id: str, session_id: str) -> SessionInfo:
 def read_references(
     account_id: str, request: NewSession, earlier_id: str | None
 ) -> tuple[References, StoredSession | None]:
-    """Return what the request refers to, and the session that its Idempotency-Key created earlier, if any.
+    """Return the references of a request, and the session that its Idempotency-Key created earlier, if any.
 
-    One BatchGetItem reads all of it. Without a reference there is no call, and the put finds an earlier session.
+    One BatchGetItem reads everything. A request without references needs no call: the put finds an earlier session.
     `earlier_id` is the id that the key gives. Raise ServiceError: ServiceUnavailable.
     """
     customer = f"CUSTOMER#{request.customer_id}"
@@ -79,14 +77,19 @@ def read_references(
         correspondent: request.with_address,
     }
     sort_keys = [key for key, value in values.items() if value and len(key.encode()) <= SORT_KEY_MAX]
-    parent = request.parent_session_id or ""
-    session_ids = {parent} if SESSION_ID.fullmatch(parent) else set()
+    parent_id = request.parent_session_id or ""
+    session_ids = {parent_id} if SESSION_ID.fullmatch(parent_id) else set()
     if not sort_keys and not session_ids:
         return References(), None
     if earlier_id:
         session_ids.add(earlier_id)
 
-    entries, sessions = batch_get(account_id, sort_keys, session_ids)
+    items = batch_get(
+        directory_keys=[to_wire({"pk": f"ACCOUNT#{account_id}", "sk": key}) for key in sort_keys],
+        session_keys=[to_wire(session_key(account_id, session_id)) for session_id in session_ids],
+    )
+    entries = {entry["sk"]: entry for entry in items[DIRECTORY_TABLE]}
+    sessions = {item["id"]: item for item in items[SESSIONS_TABLE]}
     breadcrumb = entries[customer]["breadcrumb"] if customer in entries else []
     correspondents = None
     if correspondent in entries:  # a team lists its users; a user stands alone
@@ -94,7 +97,7 @@ def read_references(
         correspondents = tuple(to_person(each) for each in entry.get("members", [entry]))
     references = References(
         customer=tuple(CustomerBreadcrumb(**each) for each in breadcrumb),
-        has_parent=parent in sessions,
+        has_parent=parent_id in sessions,
         has_caller_id=caller_id in entries,
         correspondents=correspondents,
         people={address: to_person(entries[key]) for key, address in addresses.items() if key in entries},
@@ -103,35 +106,24 @@ def read_references(
     return references, to_stored_session(earlier) if earlier else None
 
 
-def batch_get(
-    account_id: str, sort_keys: list[str], session_ids: set[str]
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """Return the account's Directory entries by sort key, and its sessions by id, as far as they exist.
-
-    Read keys again that DynamoDB returns unprocessed, within LOOKUP_SECONDS. Raise ServiceError: ServiceUnavailable.
-    """
+def batch_get(directory_keys: list[Any], session_keys: list[Any]) -> defaultdict[str, list[dict[str, Any]]]:
+    """Return the items with these keys, by table. Read unprocessed keys again. Raise ServiceUnavailable."""
     pending_keys: dict[str, Any] = {}
-    if sort_keys:
-        pending_keys[DIRECTORY_TABLE] = {
-            "Keys": [to_wire({"pk": f"ACCOUNT#{account_id}", "sk": sort_key}) for sort_key in sort_keys]
-        }
-    if session_ids:
-        pending_keys[SESSIONS_TABLE] = {
-            "Keys": [to_wire(session_key(account_id, session_id)) for session_id in session_ids],
-            "ConsistentRead": True,
-        }
+    if directory_keys:
+        pending_keys[DIRECTORY_TABLE] = {"Keys": directory_keys}
+    if session_keys:
+        pending_keys[SESSIONS_TABLE] = {"Keys": session_keys, "ConsistentRead": True}
     items: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for _ in attempts(ATTEMPTS_MAX, seconds=LOOKUP_SECONDS - CALL_SECONDS):
         try:
-            response = call(client.batch_get_item, RequestItems=pending_keys)
+            response = call(client.batch_get_item, proof="UnprocessedKeys", RequestItems=pending_keys)
         except CallFailedError as error:
             raise ServiceError("ServiceUnavailable") from error
         for table, wire_items in response["Responses"].items():
             items[table] += map(from_wire, wire_items)
-        pending_keys = response["UnprocessedKeys"]
+        pending_keys = dict(response["UnprocessedKeys"])
         if not pending_keys:
-            entries = {entry["sk"]: entry for entry in items[DIRECTORY_TABLE]}
-            return entries, {item["id"]: item for item in items[SESSIONS_TABLE]}
+            return items
     raise ServiceError("ServiceUnavailable")
 
 
