@@ -11,7 +11,6 @@ from conftest import CONTEXT, load_event
 from moto import mock_aws  # before the functions: moto intercepts only clients that are created after its import
 from mypy_boto3_dynamodb import DynamoDBClient
 
-import invoke
 from directory.import_directory import handler as import_directory
 
 
@@ -19,8 +18,12 @@ from directory.import_directory import handler as import_directory
 def dynamodb(template: dict[str, Any]) -> Iterator[DynamoDBClient]:
     """A DynamoDB in memory with the tables of the template."""
     with mock_aws():
-        invoke.make_tables(template["Resources"])
-        yield boto3.client("dynamodb")
+        client = boto3.client("dynamodb")
+        for name, table in (("sessions", "SessionsTable"), ("directory", "DirectoryTable")):
+            properties = template["Resources"][table]["Properties"]
+            parameters = {each: properties[each] for each in ("BillingMode", "KeySchema", "AttributeDefinitions")}
+            client.create_table(TableName=name, **parameters)
+        yield client
 
 
 @pytest.fixture

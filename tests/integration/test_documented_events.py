@@ -1,16 +1,17 @@
-"""Each event of the folder events, with the AWS in memory that `make invoke` gives it."""
+"""Each event of the folder events, with the demo data in an AWS in memory."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from conftest import CONTEXT, DOCUMENTED, ROOT, describe, load_event
 from mypy_boto3_dynamodb import DynamoDBClient
 
-import invoke
 from directory import add_claims, import_directory
 from sessions import handler, publish_events
+from sessions.publish_events import DEAD_LETTERS, EVENT_BUS
 
 type Ask = Callable[[str], Any]
 
@@ -22,10 +23,12 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.fixture
-def ask(dynamodb: DynamoDBClient) -> Ask:
+def ask(directory: DynamoDBClient) -> Ask:
     """A function that sends the event of a name, and returns the answer. It sends an event with a key twice."""
-    assert dynamodb
-    invoke.fill()
+    for record in load_event("publish-events")["Records"]:
+        directory.put_item(TableName="sessions", Item=record["dynamodb"]["NewImage"])
+    boto3.client("events").create_event_bus(Name=EVENT_BUS)
+    assert boto3.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"] == DEAD_LETTERS
 
     def ask(name: str) -> Any:  # noqa: ANN401
         event = load_event(name)
@@ -53,13 +56,3 @@ def test_an_event_gets_the_answer_that_the_readme_gives(ask: Ask, name: str, ans
 def test_a_body_in_base64_is_decoded(ask: Ask, name: str, field: str, value: str) -> None:
     assert load_event(name)["isBase64Encoded"]
     assert json.loads(ask(name)["body"])[field] == value
-
-
-def test_make_invoke_has_the_directory_that_the_import_writes(dynamodb: DynamoDBClient) -> None:
-    def scan() -> list[str]:
-        return sorted(json.dumps(item, sort_keys=True) for item in dynamodb.scan(TableName="directory")["Items"])
-
-    invoke.fill()
-    filled = scan()
-    import_directory.handler(load_event("import-directory"), CONTEXT)
-    assert scan() == filled
