@@ -1,4 +1,4 @@
-// What ServiceStack's code generator makes of the contract for JavaScript, in so far as the client needs it.
+// The DTOs that the client needs, as ServiceStack's code generator writes them for JavaScript.
 
 export class SessionInfo {
     constructor(init) { Object.assign(this, init) }

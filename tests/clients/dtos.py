@@ -1,5 +1,5 @@
-# ruff: noqa: UP045 (Optional is what the client's own reflection reads)
-"""What ServiceStack's code generator makes of the contract for Python."""
+# ruff: noqa: UP045 (the client's reflection reads Optional)
+"""The DTOs of the contract for Python, as ServiceStack's code generator writes them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
