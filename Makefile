@@ -28,7 +28,7 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help start page url token logs watch replay stop build build-local openapi events screenshot licences \
+.PHONY: help start page url token logs watch replay stop build build-local docs screenshot \
   invoke test soak bench lint deploy changeset restore clean
 
 help: ## list the commands (the default)
@@ -59,9 +59,6 @@ replay: CONFIG = dev
 replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [CONFIG=dev]
 	$(PYTHON) tools/replay.py 'sessions-$(CONFIG)' '$(LETTERS)'
 
-events: $(APP_TOOLS) ## write docs/events from the models
-	POWERTOOLS_METRICS_NAMESPACE=sessions PYTHONPATH=functions $(PYTHON) tools/events.py docs/events/SessionCreated.json
-
 stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack, and leave nothing of it behind
 	if [ -d $(STATE) ]; then $(STACK) stop; fi
 
@@ -69,14 +66,11 @@ build: .aws-sam/build/template.yaml ## build what AWS gets: arm64
 
 build-local: .aws-sam/local/template.yaml ## build what the local stack gets: the architecture of this machine
 
-openapi: $(APP_TOOLS) ## write docs/openapi.json from the models and the error table
-	POWERTOOLS_METRICS_NAMESPACE=sessions PYTHONPATH=functions $(PYTHON) tools/openapi.py docs/openapi.json
+docs: $(APP_TOOLS) ## write the generated documents and tables: OpenAPI, events, docs/api.md, licences
+	PYTHONPATH=functions:tools $(PYTHON) -m docs
 
 screenshot: build-local $(EMULATOR_TOOLS) ## write docs/api-page.png, by the page's tests; needs chromedriver
 	.venv/bin/pytest tests/stack/test_page.py -rs --screenshot docs/api-page.png
-
-licences: build ## write docs/licences.md from the packages in the layer
-	$(PYTHON) tools/licences.py .aws-sam/build/DependenciesLayer/python docs/licences.md
 
 invoke: EVENT = events/create-session.json
 invoke: build-local ## run an event in Lambda's container [EVENT=events/create-session.json]

@@ -42,7 +42,9 @@ type Run = Callable[..., str]
 def read_commands(document: str, section: str, language: str = "sh") -> list[str]:
     """Return the code blocks of a section in a language."""
     blocks = read_code_blocks(ROOT / document, section)
-    return [block.content for block in blocks if block.language == language]
+    commands = [block.content for block in blocks if block.language == language]
+    assert commands, f"{document} has no such blocks"
+    return commands
 
 
 def stored_builds(stack: Stack) -> set[str]:
@@ -114,14 +116,14 @@ def run(stack: Stack, clone: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def first_use(stack: Stack, run: Run) -> dict[str, Any]:
-    """The output of the README's commands: all of it, the session, the token; and the zips that they uploaded."""
+    """The output of the first deploy's commands: all of it, the session, the token; and the zips that they uploaded."""
     before = stored_builds(stack)
-    printed = run("\n".join(read_commands("README.md", "Deploy")) + '\nprintf "\\n%s" "$TOKEN"')
+    printed = run("\n".join(read_commands("docs/operations.md", "First deploy")) + '\nprintf "\\n%s" "$TOKEN"')
     *_, session, token = printed.splitlines()
     return {"printed": printed, "session": session, "token": token, "new": stored_builds(stack) - before}
 
 
-def test_the_commands_of_the_readme_create_a_session(stack: Stack, first_use: dict[str, Any]) -> None:
+def test_the_commands_of_the_first_deploy_create_a_session(stack: Stack, first_use: dict[str, Any]) -> None:
     session = json.loads(first_use["session"])
     assert (session["createdBy"], session["channel"], session["toAddress"]) == ("ada", "Voice", "+15557654321")
     assert '{"accounts": 2, "put": 25, "deleted": 0}' in first_use["printed"]
