@@ -42,7 +42,7 @@ class Queue:
         return self.messages
 
     def receive(self, wait: int = 0) -> list[Message]:
-        """Receive once, and return all messages so far."""
+        """Receive until the queue is empty, and return all messages so far."""
         while received := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, WaitTimeSeconds=wait).get(
             "Messages"
         ):
