@@ -204,7 +204,7 @@ def run_creates(
     with pytest.MonkeyPatch.context() as patch, serve(dynamodb := DynamoDB(fault_rate, seed)) as url:
         patch.setenv("AWS_ENDPOINT_URL", url)
         patch.setattr("time.sleep", lambda _: None)
-        patch.setattr(store, "client", make_client("dynamodb", read_seconds=0.2))
+        patch.setattr(store, "client", make_client("dynamodb", read_seconds=0.1))
         with closing(store.client), ThreadPoolExecutor(THREADS) as threads:
             replies = list(threads.map(make, range(CREATES)))
     print(dict(dynamodb.injected), Counter(each["statusCode"] for several in replies for each in several))  # noqa: T201
