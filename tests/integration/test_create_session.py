@@ -3,7 +3,6 @@
 import json
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from conftest import CONTEXT, make_event
@@ -145,8 +144,8 @@ def test_a_create_logs_one_line_without_values_of_the_request(
 
 
 def test_an_existing_session_is_never_overwritten(dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = uuid4()
-    monkeypatch.setattr("sessions.create_session.uuid", SimpleNamespace(uuid4=lambda: taken))
+    taken = SimpleNamespace(token_hex=lambda _: "0" * 32)
+    monkeypatch.setattr("sessions.create_session.secrets", taken)
     send(make_event({"displayName": "first"}))
     assert read_error(make_event({"displayName": "second"})) == (500, "InternalServerError")
     assert [item["displayName"] for item in scan(dynamodb)] == ["first"]
