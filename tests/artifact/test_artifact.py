@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 
 import licences
-from local_stack import ARCHITECTURE
+from local_stack.deployment import ARCHITECTURE
 
 ARM, X86 = 0xB7, 0x3E  # e_machine in an ELF header
 BUILDS = {
