@@ -1,9 +1,10 @@
-# How `sam build` makes a bundle, for each of its functions: the sources, with bytecode that is valid in Lambda (SAM's
-# zip dates every file 1980, which voids bytecode that is checked by timestamp). The root Makefile exports PYTHON.
+# Builds the bundle of a function for `sam build`: its own package, the package that all bundles share, and bytecode.
+# SAM's zips date every file 1980, which voids bytecode with a timestamp: Lambda would compile at each cold start.
 PYTHON ?= python3.13
-PACKAGE := $(ARTIFACTS_DIR)/$(notdir $(CURDIR))
+PACKAGES := $(notdir $(CURDIR)) aws
 
 build-%:
-	mkdir -p "$(PACKAGE)"
-	cp *.py "$(PACKAGE)"
-	"$(PYTHON)" -m compileall -q --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task "$(PACKAGE)"
+	for package in $(PACKAGES); do \
+	  mkdir -p "$(ARTIFACTS_DIR)/$$package" && cp ../"$$package"/*.py "$(ARTIFACTS_DIR)/$$package" || exit 1; \
+	done
+	"$(PYTHON)" -m compileall -q --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"

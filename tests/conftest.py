@@ -1,37 +1,35 @@
-"""What all tests share: the template as data, the tables that it declares, and events to send to the handlers."""
+"""Shared by all tests: the environment of the functions, the template as data, and events for the handlers.
+
+It loads neither moto nor a handler, so a test of pure functions starts at once. tests/integration/conftest.py does.
+"""
 
 import json
-import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
-from moto import mock_aws  # before the functions: moto must be loaded before the clients that it serves are made
 
-import invoke
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# The functions read these when they are imported. Nothing here ever reaches AWS.
+# The functions read these at import. Nothing in the tests ever reaches AWS.
 os.environ.update(
     AWS_DEFAULT_REGION="us-east-1",
     AWS_ACCESS_KEY_ID="test",
     AWS_SECRET_ACCESS_KEY="test",
     POWERTOOLS_SERVICE_NAME="sessions",
     POWERTOOLS_METRICS_NAMESPACE="sessions",
-    **invoke.VARIABLES,
+    SESSIONS_TABLE="sessions",
+    DIRECTORY_TABLE="directory",
+    EVENT_BUS="sessions",
+    DEAD_LETTERS="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
 )
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)
-
-import boto3  # noqa: E402
-from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: E402
-from mypy_boto3_dynamodb import DynamoDBClient  # noqa: E402
-
-from directory.import_directory import handler as import_directory  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,30 +56,6 @@ def template() -> dict[str, Any]:
     """template.yaml, its short tags in their long form."""
     content = yaml.load((ROOT / "template.yaml").read_text(), TemplateLoader)  # noqa: S506 (a SafeLoader)
     return cast("dict[str, Any]", content)
-
-
-@pytest.fixture
-def dynamodb(template: dict[str, Any]) -> Iterator[DynamoDBClient]:
-    """A DynamoDB in memory with the tables of the template, so that keys in tests and production cannot differ."""
-    with mock_aws():
-        invoke.make_tables(template["Resources"])
-        yield boto3.client("dynamodb")
-
-
-@pytest.fixture
-def directory(dynamodb: DynamoDBClient) -> DynamoDBClient:
-    """The same with the demo directory in it, put there by its import, so that writer and readers cannot differ."""
-    assert "errors" not in import_directory(load_event("import-directory"), CONTEXT)
-    return dynamodb
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The log lines of the functions, as CloudWatch gets them."""
-    lines: list[dict[str, Any]] = []
-    for handler in logging.getLogger("sessions").handlers:
-        monkeypatch.setattr(handler, "emit", lambda record, to=handler: lines.append(json.loads(to.format(record))))
-    return lines
 
 
 def load_event(name: str) -> dict[str, Any]:
@@ -138,13 +112,10 @@ def make_get(session_id: str, **claims: str | None) -> dict[str, Any]:
 
 
 class Context:
-    """As much of a LambdaContext as the handlers use."""
+    """The attributes of a LambdaContext that the handlers use."""
 
     function_name = "sessions"
     aws_request_id = "11111111-2222-3333-4444-555555555555"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 13_000  # enough for the calls that must be made, too little to repeat one
 
 
 CONTEXT = cast("LambdaContext", Context())

@@ -74,7 +74,7 @@ def make_schemas(roots: list[tuple[type[models.Model], JsonSchemaMode]], place: 
                 field_schema["type"] = [
                     field_schema["type"],
                     "null",
-                ]  # binding.bind drops nulls before the model sees them
+                ]  # parsing.bind drops nulls before the model sees them
             for owner in model.__mro__:
                 if (owner.__name__, field_name) in descriptions:
                     field_schema["description"] = descriptions[owner.__name__, field_name]
@@ -83,11 +83,11 @@ def make_schemas(roots: list[tuple[type[models.Model], JsonSchemaMode]], place: 
 
 def reply_to(request: dict[str, Any]) -> dict[str, Any]:
     """What the API replies to ada's request, at a fixed time and with a fixed id."""
-    bound, errors = binding.bind(request)
+    bound, errors = parsing.parse_request(request)
     if errors:
-        response = api.respond_error(ServiceError("ValidationException", errors=errors), REQUEST_ID)
+        response = responses.respond_error(ServiceError("ValidationException", errors=errors), REQUEST_ID)
     else:
-        session = rules.create_session(bound, ADA, references.References(), SESSION_ID, NOW)
+        session = rules.new_session(bound, ADA, references.References(), SESSION_ID, NOW)
         response = api.respond(200, session.model_dump_json(exclude_none=True))
     content: dict[str, Any] = json.loads(response["body"])
     return content
@@ -114,7 +114,7 @@ def make_responses() -> dict[str, Any]:
     responses: dict[str, Any] = {"200": success}
     for code, kind in ERRORS.items():
         example = reply_to(INVALID) if code == "ValidationException" else None
-        response = api.respond_error(ServiceError(code), REQUEST_ID)
+        response = responses.respond_error(ServiceError(code), REQUEST_ID)
         same_status = responses.setdefault(
             str(kind.status),
             {
@@ -261,7 +261,7 @@ def make_document() -> dict[str, Any]:
                     ),
                     "schema": {
                         "type": "string",
-                        "pattern": f"^{binding.IDEMPOTENCY_KEY.pattern}$",
+                        "pattern": f"^{parsing.IDEMPOTENCY_KEY.pattern}$",
                         "minLength": 1,
                         "maxLength": 255,
                     },
@@ -277,7 +277,7 @@ def make_document() -> dict[str, Any]:
                     "name": "callback",
                     "in": "query",
                     "description": "Wraps the reply, success or error, in a call of this function (JSONP).",
-                    "schema": {"type": "string", "pattern": f"^{binding.CALLBACK.pattern}$", "maxLength": 128},
+                    "schema": {"type": "string", "pattern": f"^{negotiation.CALLBACK.pattern}$", "maxLength": 128},
                 },
             },
             "headers": {

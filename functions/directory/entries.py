@@ -1,4 +1,4 @@
-"""The directory table's items for an account. Pure; the template has their layout above the table."""
+"""The items of the Directory table for an account. Pure functions. template.yaml has the layout of the table."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,12 +9,12 @@ type Item = dict[str, Any]
 
 
 def address_key(user: User) -> str:
-    """What stands for the user's email address in keys, whatever its casing."""
+    """Return the key of the user's email address, in lower case."""
     return f"EMAIL#{user.email.lower()}"
 
 
 def make_entries(account: Account) -> Iterator[Item]:
-    """All that sessions of the account may refer to, each with what a create needs to know of it."""
+    """Yield the records that sessions of the account may refer to, each with the attributes that a create needs."""
     pk = f"ACCOUNT#{account.id}"
     yield {"pk": pk, "sk": "ACCOUNT", "id": account.id, "name": account.name}
     people = {user.id: make_person(user) for user in account.users}
@@ -33,13 +33,13 @@ def make_entries(account: Account) -> Iterator[Item]:
 
 
 def make_person(user: User) -> Item:
-    """A user as a member of a session."""
+    """Return the attributes of a user that a member of a session shows."""
     person = {"userId": user.id, "name": user.name, "endpointId": user.endpoint_id, "avatarUrl": user.avatar_url}
     return {name: value for name, value in person.items() if value is not None}
 
 
 def make_sign_in(account: Account, user: User) -> Item:
-    """What the claims of a user's tokens are made of (add_claims)."""
+    """Return the item from which `add_claims` takes the claims of a user's tokens."""
     sign_in = {
         "pk": address_key(user),
         "sk": "SIGN_IN",

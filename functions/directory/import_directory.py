@@ -1,60 +1,59 @@
-"""Imports directory documents: who and what the accounts have, and who may sign in.
+"""Imports directory documents: accounts with their users, teams, customers, caller IDs and sign-ins.
 
-A document is the whole state of each account that it names: what it omits is removed; other accounts are untouched. It
-is checked as a whole before anything is written. Every write may be repeated, and an import that was interrupted is
-completed by running it, or a newer document, again:
+A document is the whole state of each account that it names. The import deletes records of these accounts that the
+document omits, and leaves other accounts alone. It checks the whole document before it writes. Each write may be
+repeated. To complete an interrupted import, run it or a newer document again. The order of the writes:
 
-    1  addresses that the document omits are deleted     nobody keeps an access that was taken away; one that moves
-                                                         to another account of the document is its old one's until 4
-    2  other entries that it omits are deleted
-    3  other entries are put
-    4  addresses are put                                 nobody signs in before the account is complete
+    1  delete addresses that the document omits    a removed user cannot sign in from here on
+    2  delete other omitted entries
+    3  put other entries
+    4  put addresses                               nobody signs in before the account is complete
 
-An address is two items, the account's entry and the sign-in, which are written in one transaction: whatever happens, a
-sign-in names an account exactly as long as that account has the entry by which the next import finds it. The sessions
-bundle reads these items; the template has their layout above the table.
+An address that moves between two accounts of the document belongs to the old one until step 4. An address consists of
+two items, the account's entry and the sign-in, and one transaction writes both. So each sign-in has an entry, by which
+the next import finds it. The API reads these items; template.yaml has their layout.
 """
 
 import json
 import os
-import random
-import time
 from collections.abc import Iterator
 from itertools import batched
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
-from botocore.session import get_session
 
+from aws.client import attempts, make_client
+from aws.wire import to_wire
 from directory.entries import Item, address_key, make_entries, make_sign_in
 from directory.models import Account, Directory, Error, Path, find_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TABLE = os.environ["DIRECTORY_TABLE"]
+DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
-ERRORS_MAX = 1000  # what Lambda answers has 6 MB at most
+ERRORS_MAX = 1000  # a response of Lambda has 6 MB at most
+ATTEMPTS_MAX = 10
 
-# Why a transaction is refused that may be sent again. The SDK does not: to it, these are all one error.
-PASSING = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
+# Reasons of a cancelled transaction that a retry may cure. botocore does not retry a cancelled transaction.
+TRANSIENT = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 
-config = Config(retries={"mode": "standard", "total_max_attempts": 5})
-client = cast("DynamoDBClient", get_session().create_client("dynamodb", config=config))
+client: "DynamoDBClient" = make_client("dynamodb", read_seconds=20, attempts=5)
 logger = Logger()
 
 type Key = tuple[str, str]
 
 
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """Import the document that the event is.
+    """Import the document in the event.
 
-    Answers {"accounts", "put", "deleted"}, numbers of accounts and items; or {"errors": [{"path", "message"}]} when
-    nothing was written: what is wrong in itself, else what contradicts the rest. Raises what DynamoDB refuses for good,
-    and when another import took an address meanwhile: then run it again.
+    Return {"accounts", "put", "deleted"}: numbers of accounts and items. For an invalid document write nothing, and
+    return {"errors": [{"path", "message"}]}: invalid values, or contradictions if all values are valid.
+
+    Raise DynamoDB's errors. TransactionCanceledException means that another import took an address in the meantime: run
+    the import again.
     """
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode(errors="surrogatepass")) > DOCUMENT_MAX:
@@ -72,61 +71,47 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     omitted = [key for account in directory.accounts for key in find_keys(account) if key not in entries]
 
     transact([remove_address(key) for key in omitted if is_address(key) and key[1] not in sign_ins])
-    write([{"DeleteRequest": {"Key": write_key(key)}} for key in omitted if not is_address(key)])
-    write([{"PutRequest": {"Item": write_item(entry)}} for key, entry in entries.items() if not is_address(key)])
+    write([{"DeleteRequest": {"Key": to_wire_key(key)}} for key in omitted if not is_address(key)])
+    write([{"PutRequest": {"Item": to_wire(entry)}} for key, entry in entries.items() if not is_address(key)])
     addresses = [(entry, sign_ins[key[1]]) for key, entry in entries.items() if is_address(key)]
     transact([put_address(entry, sign_in, owners.get(entry["sk"])) for entry, sign_in in addresses])
     counts = {"accounts": len(directory.accounts), "put": len(entries) + len(sign_ins), "deleted": len(omitted)}
-    logger.info("directory imported", extra=counts)
+    logger.info("Directory imported", extra=counts)
     return counts
 
 
 def refuse(errors: list[Error]) -> dict[str, Any]:
-    """The answer that tells what is wrong where, such as at `accounts[0].teams[1].userIds[2]`: the first ERRORS_MAX."""
-    told = [{"path": format_path(path), "message": message} for path, message in errors[:ERRORS_MAX]]
+    """Return the first ERRORS_MAX errors, with paths such as `accounts[0].teams[1].userIds[2]`."""
+    described = [{"path": format_path(path), "message": message} for path, message in errors[:ERRORS_MAX]]
     if len(errors) > ERRORS_MAX:
-        told.append({"path": "", "message": f"and {len(errors) - ERRORS_MAX} more"})
-    return {"errors": told}
+        described.append({"path": "", "message": f"and {len(errors) - ERRORS_MAX} more"})
+    return {"errors": described}
 
 
 def format_path(path: Path) -> str:
-    """A place in the document as JavaScript writes it."""
+    """Return a path in JavaScript's notation."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 def key_of(item: Item) -> Key:
-    """The key of an item."""
+    """Return the key of an item."""
     return item["pk"], item["sk"]
 
 
 def is_address(key: Key) -> bool:
-    """Whether this is an account's entry for an address, which has a sign-in beside it."""
+    """Return whether this is the key of an account's entry for an address."""
     return key[1].startswith("EMAIL#")
 
 
-def write_item(item: Item) -> Item:
-    """Plain values, which are strings, lists and objects, as DynamoDB's wire types."""
-    return {name: write_value(value) for name, value in item.items()}
-
-
-def write_value(value: str | list[Any] | Item) -> dict[str, Any]:
-    if isinstance(value, str):
-        return {"S": value}
-    return {"M": write_item(value)} if isinstance(value, dict) else {"L": [write_value(each) for each in value]}
-
-
-def write_key(key: Key) -> Item:
-    """A key in DynamoDB's wire types."""
-    return write_item({"pk": key[0], "sk": key[1]})
-
-
-# ----------------------------------------------------------------------------------------------------- reads and writes
+def to_wire_key(key: Key) -> Item:
+    """Return a key in DynamoDB's wire format."""
+    return to_wire({"pk": key[0], "sk": key[1]})
 
 
 def find_keys(account: Account) -> Iterator[Key]:
-    """The keys of all that the account has in the table."""
+    """Yield the keys of all items of the account."""
     pages = client.get_paginator("query").paginate(
-        TableName=TABLE,
+        TableName=DIRECTORY_TABLE,
         KeyConditionExpression="pk = :pk",
         ExpressionAttributeValues={":pk": {"S": f"ACCOUNT#{account.id}"}},
         ProjectionExpression="pk, sk",
@@ -138,28 +123,30 @@ def find_keys(account: Account) -> Iterator[Key]:
 
 
 def find_owners(directory: Directory) -> dict[str, str]:
-    """The account that each address of the document belongs to now, by the key of its sign-in; not those of none."""
+    """Return the account that owns each address of the document now, by the key of the address. Omit free addresses."""
     keys = {address_key(user) for account in directory.accounts for user in account.users}
     owners: dict[str, str] = {}
     for batch in batched(sorted(keys), 100, strict=False):  # as many as BatchGetItem takes
-        wanted: dict[str, Any] = {
-            TABLE: {
-                "Keys": [write_key((key, "SIGN_IN")) for key in batch],
+        pending_keys: dict[str, Any] = {
+            DIRECTORY_TABLE: {
+                "Keys": [to_wire_key((key, "SIGN_IN")) for key in batch],
                 "ProjectionExpression": "pk, accountId",
                 "ConsistentRead": True,
             }
         }
-        pauses = back_off()
-        while wanted:
-            response = client.batch_get_item(RequestItems=wanted)
-            owners |= {item["pk"]["S"]: item["accountId"]["S"] for item in response["Responses"].get(TABLE, [])}
-            if wanted := dict(response["UnprocessedKeys"]):
-                time.sleep(next(pauses))
+        for _ in retry_unprocessed():
+            response = client.batch_get_item(RequestItems=pending_keys)
+            owners |= {
+                item["pk"]["S"]: item["accountId"]["S"] for item in response["Responses"].get(DIRECTORY_TABLE, [])
+            }
+            pending_keys = dict(response["UnprocessedKeys"])
+            if not pending_keys:
+                break
     return owners
 
 
 def find_taken_addresses(directory: Directory, owners: dict[str, str]) -> list[Error]:
-    """An error for each address that belongs to an account whose state the document does not tell."""
+    """Return an error for each address that belongs to an account outside the document."""
     named = {account.id for account in directory.accounts}
     return [
         (("accounts", index, "users", number, "email"), "belongs to another account")
@@ -170,65 +157,62 @@ def find_taken_addresses(directory: Directory, owners: dict[str, str]) -> list[E
 
 
 def write(requests: list[Any]) -> None:
-    """Put and delete items, in batches; what DynamoDB hands back is sent again."""
+    """Put and delete items in batches, and retry those that DynamoDB returns unprocessed."""
     for batch in batched(requests, 25, strict=False):  # as many as BatchWriteItem takes
-        wanted: dict[str, Any] = {TABLE: list(batch)}
-        pauses = back_off()
-        while wanted:
-            response = client.batch_write_item(RequestItems=wanted)
-            if wanted := dict(response["UnprocessedItems"]):
-                time.sleep(next(pauses))
+        pending_items: dict[str, Any] = {DIRECTORY_TABLE: list(batch)}
+        for _ in retry_unprocessed():
+            response = client.batch_write_item(RequestItems=pending_items)
+            pending_items = dict(response["UnprocessedItems"])
+            if not pending_items:
+                break
 
 
 def remove_address(key: Key) -> list[Any]:
-    """The writes that take an address from its account: its entry, and its sign-in, which must be the account's."""
+    """Return the writes that delete an address: its entry, and its sign-in if that belongs to the account."""
     account_id = key[0].removeprefix("ACCOUNT#")
     sign_in = {
-        "TableName": TABLE,
-        "Key": write_key((key[1], "SIGN_IN")),
+        "TableName": DIRECTORY_TABLE,
+        "Key": to_wire_key((key[1], "SIGN_IN")),
         "ConditionExpression": "attribute_not_exists(pk) OR accountId = :account",
         "ExpressionAttributeValues": {":account": {"S": account_id}},
     }
-    return [{"Delete": sign_in}, {"Delete": {"TableName": TABLE, "Key": write_key(key)}}]
+    return [{"Delete": sign_in}, {"Delete": {"TableName": DIRECTORY_TABLE, "Key": to_wire_key(key)}}]
 
 
 def put_address(entry: Item, sign_in: Item, owner: str | None) -> list[Any]:
-    """The writes that give an account an address: its entry and its sign-in, and off with the entry of another owner.
+    """Return the writes that give an account an address: entry and sign-in. Delete the entry of the previous owner.
 
-    Only while the address is free, or belongs to the owner whom it had when it was checked.
+    Their condition: the address is free, or belongs to the owner that `find_owners` found.
     """
     account_id = sign_in["accountId"]
     put = {
-        "TableName": TABLE,
-        "Item": write_item(sign_in),
+        "TableName": DIRECTORY_TABLE,
+        "Item": to_wire(sign_in),
         "ConditionExpression": "attribute_not_exists(pk) OR accountId IN (:before, :after)",
         "ExpressionAttributeValues": {":before": {"S": owner or account_id}, ":after": {"S": account_id}},
     }
-    writes: list[Any] = [{"Put": put}, {"Put": {"TableName": TABLE, "Item": write_item(entry)}}]
+    writes: list[Any] = [{"Put": put}, {"Put": {"TableName": DIRECTORY_TABLE, "Item": to_wire(entry)}}]
     if owner and owner != account_id:
-        writes.append({"Delete": {"TableName": TABLE, "Key": write_key((f"ACCOUNT#{owner}", entry["sk"]))}})
+        writes.append({"Delete": {"TableName": DIRECTORY_TABLE, "Key": to_wire_key((f"ACCOUNT#{owner}", entry["sk"]))}})
     return writes
 
 
 def transact(groups: list[list[Any]]) -> None:
-    """Make these writes, those of a group all or none; again if they are throttled or another write is in the way."""
+    """Write each group as a whole. Retry a transaction that was throttled or met another write."""
     for batch in batched(groups, 33, strict=False):  # of up to three writes: TransactWriteItems takes 100
         writes = [write for group in batch for write in group]
-        pauses = back_off()
-        while True:
+        for _ in retry_unprocessed():
             try:
                 client.transact_write_items(TransactItems=writes)
                 break
             except client.exceptions.TransactionCanceledException as error:
                 reasons = {reason.get("Code", "None") for reason in error.response["CancellationReasons"]}
-                if not reasons <= PASSING | {"None"}:
-                    logger.exception("a transaction of addresses was refused")
+                if not reasons <= TRANSIENT | {"None"}:
+                    logger.exception("A transaction of addresses was cancelled")
                     raise
-                time.sleep(next(pauses))
 
 
-def back_off() -> Iterator[float]:
-    """Seconds to wait before sending again what DynamoDB handed back, ever longer. Ends by raising TimeoutError."""
-    for attempt in range(10):
-        yield random.uniform(0, 0.05 * 2**attempt)  # noqa: S311 (jitter, no secret)
-    raise TimeoutError("DynamoDB keeps handing items back: run the import again")
+def retry_unprocessed() -> Iterator[int]:
+    """Yield attempts with back-off. Raise TimeoutError after the last one."""
+    yield from attempts(ATTEMPTS_MAX, longest_pause=30)
+    raise TimeoutError("DynamoDB still returns items unprocessed: run the import again")

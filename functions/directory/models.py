@@ -1,4 +1,4 @@
-"""The directory document: the accounts, who is in them, and what sessions may refer to."""
+"""The directory document: accounts with their users, teams, customers and caller IDs."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -6,13 +6,14 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-# The bounds of the API's own fields, so that whatever is imported can be referred to.
-PLAIN = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+$"
-Identifier = Annotated[str, StringConstraints(max_length=128, pattern=PLAIN)]
-AccountId = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff#]+$")]
-Name = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN)]
+from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER
+
+# The bounds of the API's fields: a request must be able to refer to every record.
+Identifier = Annotated[str, StringConstraints(max_length=128, pattern=NONEMPTY_TEXT)]
+AccountId = Annotated[str, StringConstraints(max_length=128, pattern=f"^[^{FORBIDDEN}#]+$")]
+Name = Annotated[str, StringConstraints(max_length=256, pattern=NONEMPTY_TEXT)]
 EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
-PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{1,14}$")]
+PhoneNumber = Annotated[str, StringConstraints(pattern=PHONE_NUMBER)]
 Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[!-~]+$")]
 
 TEAM_MAX = 49  # with the creator, a session's 50 members
@@ -23,7 +24,7 @@ type Error = tuple[Path, str]
 
 
 class Model(BaseModel):
-    """camelCase in the document. An unknown key is an error: a typing mistake must not remove what it meant to keep."""
+    """A model in camelCase. An unknown key is an error: a misspelled key must not delete records."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -63,17 +64,14 @@ class Directory(Model):
 
 
 def find_errors(directory: Directory) -> list[Error]:
-    """What the parts of a document say against each other, each with its place. Empty when all is well."""
+    """Return the contradictions within a document, each with its path."""
     errors = list(find_repeated(("accounts",), "id", [account.id for account in directory.accounts]))
     owners: dict[str, str] = {}
     for index, account in enumerate(directory.accounts):
         place = ("accounts", index)
-        for list_name, entries in (
-            ("users", account.users),
-            ("teams", account.teams),
-            ("customers", account.customers),
-        ):
-            errors += find_repeated((*place, list_name), "id", [entry.id for entry in entries])
+        errors += find_repeated((*place, "users"), "id", [user.id for user in account.users])
+        errors += find_repeated((*place, "teams"), "id", [team.id for team in account.teams])
+        errors += find_repeated((*place, "customers"), "id", [customer.id for customer in account.customers])
         errors += find_repeated((*place, "callerIds"), None, account.caller_ids)
 
         for number, user in enumerate(account.users):
@@ -95,7 +93,7 @@ def find_errors(directory: Directory) -> list[Error]:
 
 
 def find_repeated(place: Path, key: str | None, values: list[str]) -> Iterator[Error]:
-    """An error for each value that stands in the list before."""
+    """Yield an error for each repeated value of a list."""
     seen = set()
     for index, value in enumerate(values):
         if value in seen:
@@ -104,7 +102,7 @@ def find_repeated(place: Path, key: str | None, values: list[str]) -> Iterator[E
 
 
 def find_broken_chains(place: Path, customers: list[Customer]) -> Iterator[Error]:
-    """An error for each customer whose parent is not there, who is its own ancestor, or who is too far down."""
+    """Yield an error for each customer with an unknown parent, a cycle of ancestors, or too many of them."""
     by_id = {customer.id: customer for customer in customers}
     for index, customer in enumerate(customers):
         path = (*place, index, "parentId")
@@ -119,7 +117,7 @@ def find_broken_chains(place: Path, customers: list[Customer]) -> Iterator[Error
 
 
 def make_chain(customer: Customer, by_id: dict[str, Customer]) -> list[Customer]:
-    """The customers from the root to this one; no more of them than show that there are too many."""
+    """Return the customers from the root to this one. Stop at a cycle, and beyond DEPTH_MAX ancestors."""
     chain = [customer]
     while (parent := by_id.get(chain[0].parent_id or "")) and len(chain) <= DEPTH_MAX:
         chain.insert(0, parent)

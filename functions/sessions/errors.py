@@ -1,4 +1,4 @@
-"""Every error that the API answers, in one table, and the one exception that carries them to the edge."""
+"""The table of all errors of the API, and the one exception that carries an error to the handler."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ class ErrorKind(NamedTuple):
     when: str
 
 
-# The source for the replies (status, message) and for the OpenAPI document (when). No message repeats what was sent.
+# The source of responses (status, message) and of the documents (when). No message contains values of a request.
 ERRORS = {
     "SerializationException": ErrorKind(
         400,
@@ -25,7 +25,7 @@ ERRORS = {
     "Unauthorized": ErrorKind(
         401,
         "A valid access token is required.",
-        "The function got no claims. The gateway itself answers a missing or bad token, with `message` alone.",
+        "The function received no claims. The gateway answers a missing or invalid token itself, with `message` alone.",
     ),
     "Forbidden": ErrorKind(
         403,
@@ -35,12 +35,12 @@ ERRORS = {
     "NotFound": ErrorKind(
         404,
         "The account has no such session.",
-        "The account has no session with this id, whatever other accounts have.",
+        "The account has no session with this id.",
     ),
     "NotAcceptable": ErrorKind(
         406,
-        "Replies are JSON, which the client does not accept.",
-        "The client excludes JSON. Nothing is stored.",
+        "Responses are JSON, and the client does not accept JSON.",
+        "The client does not accept JSON. Nothing is stored.",
     ),
     "RequestTooLarge": ErrorKind(
         413,
@@ -49,32 +49,33 @@ ERRORS = {
     ),
     "IdempotencyKeyReused": ErrorKind(
         422,
-        "The Idempotency-Key was used with another request.",
-        "The `Idempotency-Key` was used with another request. Nothing is stored.",
+        "The Idempotency-Key was used with a different request.",
+        "The `Idempotency-Key` was used with a different request. Nothing is stored.",
     ),
     "InternalServerError": ErrorKind(
         500,
         "Something went wrong on our side.",
-        "A bug; it is logged under the request id.",
+        "A bug of the service. The log contains it under the request id.",
     ),
     "ServiceUnavailable": ErrorKind(
         503,
         "The service is not available. Try again shortly.",
-        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds: nothing was stored, or the "
-        "`Idempotency-Key` makes it safe.",
+        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds. That is safe: nothing was "
+        "stored, or the request has an `Idempotency-Key`.",
     ),
     "OutcomeUnknown": ErrorKind(
         504,
         "The session may have been created.",
-        "No definite answer from DynamoDB: the session, whose id `message` names, may be stored.",
+        "DynamoDB gave no definite answer. The session may be stored; `message` contains its id.",
     ),
 }
 
 
 class FieldError(NamedTuple):
-    """One field that the request must change: a code for programs and a sentence for people.
+    """An invalid field of a request.
 
-    `field` is the contract's name of it, with the index for the entry of a list: `memberEmailAddresses[1]`.
+    `code` is for programs, `message` for people. `field` is the contract's name, with the index of an entry in a list:
+    `memberEmailAddresses[1]`.
     """
 
     code: str
@@ -83,9 +84,9 @@ class FieldError(NamedTuple):
 
 
 class ServiceError(Exception):
-    """A refusal or failure to tell the client about. `code` is a key of ERRORS; `message` replaces the table's.
+    """An error response. `code` is a key of ERRORS; `message` replaces the message of the table.
 
-    `session_id` is for the log: the session that may be stored all the same.
+    `session_id` is for the log: a session that may be stored in spite of the error.
     """
 
     def __init__(
@@ -93,8 +94,4 @@ class ServiceError(Exception):
     ) -> None:
         super().__init__(code, message)
         self.code, self.message, self.errors, self.session_id = code, message, errors, session_id
-
-    @property
-    def status(self) -> int:
-        """The HTTP status of the reply."""
-        return ERRORS[self.code].status
+        self.status = ERRORS[code].status

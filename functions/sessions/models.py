@@ -1,9 +1,9 @@
-"""The contract: what a client sends (NewSession) and what it gets back (SessionInfo).
+"""The contract: the request (NewSession) and the response (SessionInfo).
 
-Names, enum spellings and optionality are those of the published API page: camelCase on the wire, snake_case here. Only
-`NewSession` meets input that we did not make, so the bounds and formats are there. A missing value is None in Python
-and left out on the wire; lists and `applicationData` are always there: generated clients fail without them. The
-sentence below a field is its description in the OpenAPI document.
+Names, enum spellings and optional fields are those of the published API page, in camelCase on the wire. Only
+`NewSession` validates input from outside, so only it has bounds and formats. An absent value is None here and omitted
+on the wire. Lists and `applicationData` are always present: generated clients fail without them. The text below a
+field is its description in the documents.
 """
 
 from typing import Annotated
@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, TEXT
 from sessions.enums import (
     FlowChannels,
     SessionCallState,
@@ -22,83 +23,78 @@ from sessions.enums import (
     SessionQueueStates,
 )
 
-# The formats of the request's strings, each with what a client is told when its value does not match. The patterns mean
-# the same to Rust (which runs them), ECMA-262 (which OpenAPI prescribes) and Python: no \d, no \p, no look-around.
-# U+FFFE and U+FFFF are no characters, and SQS refuses a message that holds one: the session's flow would never start.
-PLAIN = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]*$"
-IDENTIFIER = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+$"
-MEMBER_ADDRESS = r"^(user|team):[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+$"
-E164 = r"^\+[1-9][0-9]{1,14}$"
-EMAIL = r"^[^\x00-\x20\x7f-\x9f\ufffe\uffff@]+@[^\x00-\x20\x7f-\x9f\ufffe\uffff@]+$"
+MEMBER_ADDRESS = f"^(user|team):[^{FORBIDDEN}]+$"
+EMAIL = rf"^[^{FORBIDDEN} @]+@[^{FORBIDDEN} @]+$"
+# The formats of text in a request, with the message for text of another format.
 FORMATS = {
-    PLAIN: "must not contain control characters",
-    IDENTIFIER: "must not be empty or contain control characters",
+    TEXT: "must not contain control characters",
+    NONEMPTY_TEXT: "must not be empty or contain control characters",
     MEMBER_ADDRESS: "must be user:<id> or team:<id>",
-    E164: "must be a phone number in E.164 form, such as +15550100001",
+    PHONE_NUMBER: "must be a phone number in E.164 form, such as +15550100001",
     EMAIL: "must be an email address",
 }
 
-Name = Annotated[str, StringConstraints(max_length=256, pattern=PLAIN)]
-Address = Annotated[str, StringConstraints(max_length=320, pattern=PLAIN)]
-Identifier = Annotated[str, StringConstraints(max_length=128, pattern=IDENTIFIER)]
-Destination = Annotated[str, StringConstraints(max_length=512, pattern=PLAIN)]
+Name = Annotated[str, StringConstraints(max_length=256, pattern=TEXT)]
+Address = Annotated[str, StringConstraints(max_length=320, pattern=TEXT)]
+Identifier = Annotated[str, StringConstraints(max_length=128, pattern=NONEMPTY_TEXT)]
+Destination = Annotated[str, StringConstraints(max_length=512, pattern=TEXT)]
 MemberAddress = Annotated[str, StringConstraints(max_length=len("user:") + 128, pattern=MEMBER_ADDRESS)]
-PhoneNumber = Annotated[str, StringConstraints(pattern=E164)]
+PhoneNumber = Annotated[str, StringConstraints(pattern=PHONE_NUMBER)]
 EmailAddress = Annotated[str, StringConstraints(max_length=320, pattern=EMAIL)]
 
 
 def read_bool(value: object) -> object:
-    """The boolean that "true" or "false" spells, else the value as it is: ServiceStack clients send either."""
+    """Return the boolean for the text "true" or "false", which ServiceStack clients send; other values unchanged."""
     return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 Flag = Annotated[bool, Strict(), BeforeValidator(read_bool)]
 
 
-# So many addresses and the other five keys that a create may look up are the 100 that one BatchGetItem takes.
-REFERENCES_MAX = 95
+# BatchGetItem reads 100 keys at most. A create reads five others: customer, caller ID, withAddress, parent and itself.
+ADDRESSES_MAX = 95
 
 
 class Model(BaseModel):
-    """camelCase on the wire. Unknown keys are ignored, as the contract's server ignored them."""
+    """A model in camelCase on the wire. It ignores unknown keys, as the original server did."""
 
-    # Values are hidden in errors because errors are logged, and values are personal.
+    # Errors are logged, and values are personal: errors must not contain them.
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, frozen=True, hide_input_in_errors=True
     )
 
 
 class NewSession(Model):
-    """A session to start. Each field is optional, and null means absent."""
+    """A session to create. Every field is optional, and null means absent."""
 
     display_name: Name | None = None
-    """A name to show for the session."""
+    """A display name for the session."""
     channel: FlowChannels | None = None
-    """The kind of session. Chat if `withAddress` is given, else none unless given."""
+    """The type of session. With `withAddress` the default is Chat."""
     direction: SessionDirections | None = None
-    """Outgoing unless given."""
+    """The direction, seen from the creator."""
     call_state: SessionCallState | None = None
-    """Connected unless given. Disconnected records a session that is over."""
+    """The state of the call. Disconnected records a session that has ended."""
     from_address: Address | None = None
-    """Who the session is from. The caller's email address unless given."""
+    """The address that the session comes from. The default is the caller's email address."""
     from_name: Name | None = None
-    """The name of who the session is from."""
+    """The name that belongs to `fromAddress`."""
     to_address: Address | None = None
-    """Who the session is to."""
+    """The address that the session goes to."""
     parent_session_id: Identifier | None = None
-    """The session of the same account that this one belongs to, for billing for example."""
+    """The parent session, for example for billing. It belongs to the same account."""
     customer_id: Identifier | None = None
-    """The customer of the account that the session is about."""
+    """A customer of the account."""
     with_address: MemberAddress | None = None
-    """Chat with this user, `user:<id>`, or this team, `team:<id>`."""
+    """The user or team to chat with: `user:<id>` or `team:<id>`."""
     from_phone_number: PhoneNumber | None = None
-    """The caller ID to dial out with, one of the account's own, in E.164 form."""
+    """The caller ID for an outgoing call, in E.164 form. It belongs to the account."""
     destination: Destination | None = None
-    """What was dialled, as it was entered."""
-    member_email_addresses: Annotated[list[EmailAddress], Field(max_length=REFERENCES_MAX)] = []
-    """Users to add as members, by email address. A session has at most 50 members."""
+    """The dialled destination, as entered."""
+    member_email_addresses: Annotated[list[EmailAddress], Field(max_length=ADDRESSES_MAX)] = []
+    """Email addresses of users to add as members. A session has at most 50 members."""
     start_session: Flag = False
-    """Whether to start the session's flow."""
+    """Whether to start the session's flow. The text "true" or "false" is accepted as well."""
 
 
 class CustomerBreadcrumb(Model):
@@ -117,96 +113,101 @@ class SessionMemberInfo(Model):
     endpoint_id: str | None = None
     display_name: str | None = None
     is_original_member: bool
-    """Whether the member was there from the start."""
+    """Whether the member belongs to the session from its creation."""
     avatar_url: str | None = None
+    """The picture of the user. The creator has it only if `withAddress` or `memberEmailAddresses` name them as well."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
+    """Creator: Connected, or None if the session is Disconnected. Others: Ringing with `startSession`, else None."""
     role: SessionMemberRoles
+    """Creator: Caller if the session is Outgoing, Agent if Incoming. Others have the opposite role."""
     call_sid: str | None = None
+    """Id of the member's call at the telephony provider."""
     muted: bool
 
 
 class EntityInfo(Model):
-    """What every stored object carries. Dates are UTC, ISO 8601 with milliseconds and Z."""
+    """Fields of every stored object. Dates are UTC, in ISO 8601 with milliseconds and Z."""
 
     id: str
-    """32 hex digits."""
+    """32 hex digits: random, or derived from the `Idempotency-Key`."""
     date_created: str
     date_last_modified: str
     created_by: str
-    """The id of the user who created it."""
+    """The id of the user who created the session."""
     last_modified_by: str
-    """The id of the user who changed it last."""
+    """The id of the user who last changed the session."""
 
 
 class SessionInfo(EntityInfo):
-    """A session as it is stored and replied. What has no value is left out; lists are always there."""
+    """A session, as stored and returned."""
 
     dial_state: SessionDialState
-    """Active once the session's flow is to start."""
+    """Active with `startSession`, else None."""
     call_state: SessionCallState
     queue_state: SessionQueueStates
+    """The state of the session in a queue. None in a new session."""
     account_id: str
-    """The account of the user who created the session."""
+    """The account of the creator."""
     account_name: str | None = None
     customer_id: str | None = None
-    """The customer that the session is about."""
     customer_breadcrumb: list[CustomerBreadcrumb]
-    """The customers above it, root first, and the customer itself, last."""
+    """The customer with its ancestors, root first. Empty without a customer."""
     customer_name: str | None = None
     endpoint_id: str | None = None
-    """The endpoint of the user who created the session."""
+    """The endpoint of the creator."""
     endpoint_name: str | None = None
     date_completed: str | None = None
-    """When the session ended, if it has."""
+    """The time when the session ended."""
     destination: str | None = None
-    """What was dialled, as it was entered."""
     to_address: str | None = None
     from_address: str | None = None
+    """As requested. The default is the caller's email address."""
     from_name: str | None = None
     answered_by_name: str | None = None
     queue_member_id: str | None = None
-    """The member of the queue to whom the call was given."""
+    """The queue member who received the call."""
     channel: FlowChannels | None = None
+    """The type of the session. With `withAddress` the default is Chat."""
     ended: bool
     """Whether `callState` is Disconnected."""
     outcome: str | None = None
     call_sid: str | None = None
-    """The telephony provider's id of the call."""
+    """Id of the call at the telephony provider."""
     console_data: str | None = None
     hold_queue_name: str | None = None
     held_by_user_id: str | None = None
-    """Who put the call on hold."""
+    """The user who put the call on hold."""
     hold_reason: SessionHoldReasons
     conference_sid: str | None = None
-    """The telephony provider's id of the conference."""
+    """Id of the conference at the telephony provider."""
     display_name: str | None = None
     log: list[SessionLogInfo]
-    """What happened to the session, oldest first."""
+    """The history of the session, oldest entry first: its creation, and the request to start its flow."""
     members: list[SessionMemberInfo]
-    """Who takes part; the creator first."""
+    """The members, creator first."""
     callback_number: str | None = None
     answered_by_id: str | None = None
     """The endpoint that answered."""
     direction: SessionDirections
     from_phone_number: str | None = None
-    """The caller ID that was dialled out with."""
     most_recent_participant_call_sid: str | None = None
+    """Id of the call of the latest conference participant."""
     was_missed: bool
+    """Whether nobody answered the call. False in a new session."""
     ring_queue_id: str | None = None
     """The queue that the call rings in."""
 
 
 class SessionCreated(Model):
-    """What the event bus tells of a new session: the detail of the event, at least once."""
+    """The detail of the event that announces a new session. It is delivered at least once."""
 
     session: SessionInfo
-    """The session as the API replied it."""
+    """The session, as the API returned it."""
     start_session: bool
-    """Whether the session's flow is to start."""
+    """Whether to start the session's flow."""
     parent_session_id: str | None = None
-    """The session of the same account that this one belongs to."""
     with_address: str | None = None
-    """Whom the chat is with: `user:<id>` or `team:<id>`."""
+    """The user or team of the chat: `user:<id>` or `team:<id>`."""
     event_id: str
-    """The same whenever the event is sent again, so that a consumer can drop repeats."""
+    """The id of the event. A repeated delivery has the same one, so a consumer can drop it."""

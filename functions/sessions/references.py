@@ -1,14 +1,14 @@
-"""What a request is about besides itself: who makes it, what it refers to, and whether it was made before."""
+"""The caller of a request, and the records of the account that the request refers to."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sessions.models import CustomerBreadcrumb, SessionInfo
+from sessions.models import CustomerBreadcrumb
 
 
 class Caller(NamedTuple):
-    """Who is calling, as the verified token says it. Nothing here ever comes from a request's body or URL."""
+    """The user who sends the request, as the verified token names them. No field comes from the body or the URL."""
 
     user_id: str
     account_id: str
@@ -28,26 +28,14 @@ class Person(NamedTuple):
     avatar_url: str | None = None
 
 
-class StoredSession(NamedTuple):
-    """A session that is there already, with what tells whose request made it."""
-
-    session: SessionInfo
-    fingerprint: str | None
-    """That of the request; None if it had no Idempotency-Key."""
-    request_id: str | None
-    """The gateway's id of that request."""
-
-
 class References(NamedTuple):
-    """What a request refers to, as far as the caller's account has it. Addresses are in lower case."""
+    """The records that a request refers to, as far as the caller's account has them. Addresses are in lower case."""
 
     customer: tuple[CustomerBreadcrumb, ...] = ()
-    """From the root to the customer itself; empty if the account does not have it."""
+    """From the root to the customer itself; empty if the account lacks it."""
     has_parent: bool = False
     has_caller_id: bool = False
     correspondents: tuple[Person, ...] | None = None
-    """The user or the team's users of `withAddress`; None if the account does not have it."""
+    """The user or the team's users of `withAddress`; None if the account lacks it."""
     people: Mapping[str, Person] = MappingProxyType({})
-    """By email address."""
-    existing: StoredSession | None = None
-    """The session itself, if an earlier request with the same Idempotency-Key has made it."""
+    """Users by email address."""

@@ -1,5 +1,6 @@
-"""The rules of a new session. Pure: no clock, no randomness, no I/O; they import the models and nothing else."""
+"""The rules of a new session. Pure functions: no clock, no randomness, no I/O."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sessions.enums import (
@@ -19,55 +20,67 @@ from sessions.references import Caller, Person, References
 MEMBERS_MAX = 50
 
 
-def check(request: NewSession, caller: Caller, found: References) -> list[FieldError]:
-    """What one valid field forbids another to say, and what the account does not have. Empty when all is well."""
-    errors = []
-    if request.with_address and request.channel not in {None, FlowChannels.CHAT}:
-        errors.append(FieldError("NotAllowed", "withAddress", "is for Chat sessions only"))
-    if request.start_session and request.call_state is SessionCallState.DISCONNECTED:
-        errors.append(FieldError("NotAllowed", "startSession", "a Disconnected session cannot be started"))
-    if request.customer_id and not found.customer:
-        errors.append(FieldError("NotFound", "customerId", "is not a customer of the account"))
-    if request.parent_session_id and not found.has_parent:
-        errors.append(FieldError("NotFound", "parentSessionId", "is not a session of the account"))
-    if request.with_address and found.correspondents is None:
-        errors.append(FieldError("NotFound", "withAddress", "is not a user or a team of the account"))
-    if request.from_phone_number and not found.has_caller_id:
-        errors.append(FieldError("NotFound", "fromPhoneNumber", "is not a caller ID of the account"))
+# Each rule: the error, and the condition that breaks the rule.
+RULES: dict[FieldError, Callable[[NewSession, References], object]] = {
+    FieldError("NotAllowed", "withAddress", "is for Chat sessions only"): lambda request, _: (
+        request.with_address and request.channel not in {None, FlowChannels.CHAT}
+    ),
+    FieldError("NotAllowed", "startSession", "a Disconnected session cannot be started"): lambda request, _: (
+        request.start_session and request.call_state is SessionCallState.DISCONNECTED
+    ),
+    FieldError("NotFound", "customerId", "is not a customer of the account"): lambda request, references: (
+        request.customer_id and not references.customer
+    ),
+    FieldError("NotFound", "parentSessionId", "is not a session of the account"): lambda request, references: (
+        request.parent_session_id and not references.has_parent
+    ),
+    FieldError("NotFound", "withAddress", "is not a user or a team of the account"): lambda request, references: (
+        request.with_address and references.correspondents is None
+    ),
+    FieldError("NotFound", "fromPhoneNumber", "is not a caller ID of the account"): lambda request, references: (
+        request.from_phone_number and not references.has_caller_id
+    ),
+}
+UNKNOWN_ADDRESS = FieldError("NotFound", "memberEmailAddresses", "is not the address of a user of the account")
+TOO_MANY_MEMBERS = FieldError("TooMany", "memberEmailAddresses", f"a session has at most {MEMBERS_MAX} members")
+
+
+def check(request: NewSession, caller: Caller, references: References) -> list[FieldError]:
+    """Return conflicts between fields, and references that the account lacks."""
+    errors = [error for error, is_broken in RULES.items() if is_broken(request, references)]
     for index, address in enumerate(request.member_email_addresses):
-        if address.lower() not in found.people:
-            name = f"memberEmailAddresses[{index}]"
-            errors.append(FieldError("NotFound", name, "is not the address of a user of the account"))
-    if len(gather_people(request, caller, found)) > MEMBERS_MAX:
-        errors.append(FieldError("TooMany", "memberEmailAddresses", f"a session has at most {MEMBERS_MAX} members"))
+        if address.lower() not in references.people:
+            errors.append(UNKNOWN_ADDRESS._replace(field=f"memberEmailAddresses[{index}]"))
+    if len(list_members(request, caller, references)) > MEMBERS_MAX:
+        errors.append(TOO_MANY_MEMBERS)
     return errors
 
 
-def gather_people(request: NewSession, caller: Caller, found: References) -> list[Person]:
-    """Who takes part, each once: the creator, then whom the chat is with, then the addresses in their order."""
-    addressed = [found.people.get(address.lower()) for address in request.member_email_addresses]
-    others = [person for person in [*(found.correspondents or ()), *addressed] if person]
-    # The token tells who the creator is, but not their picture: that is known if the request names them as well.
+def list_members(request: NewSession, caller: Caller, references: References) -> list[Person]:
+    """Return the members, each once: the creator, the users of `withAddress`, then those of the email addresses."""
+    addressed = [references.people.get(address.lower()) for address in request.member_email_addresses]
+    others = [person for person in [*(references.correspondents or ()), *addressed] if person]
+    # The token does not contain the creator's picture. It is known only if the request refers to the creator as well.
     picture = next((person.avatar_url for person in others if person.user_id == caller.user_id), None)
     creator = Person(caller.user_id, caller.name or caller.email or caller.user_id, caller.endpoint_id, picture)
-    each_once: dict[str, Person] = {}
+    by_id: dict[str, Person] = {}
     for person in [creator, *others]:
-        each_once.setdefault(person.user_id, person)
-    return list(each_once.values())
+        by_id.setdefault(person.user_id, person)
+    return list(by_id.values())
 
 
-def create_session(
-    request: NewSession, caller: Caller, found: References, session_id: str, now: datetime
+def new_session(
+    request: NewSession, caller: Caller, references: References, session_id: str, now: datetime
 ) -> SessionInfo:
-    """The session that a request which passed `check` asks for: the documented defaults and what follows from them.
+    """Return the session of a request that passed `check`: its fields, the documented defaults and derived fields.
 
-    `now` is in UTC. What the request says is taken over as it was sent.
+    `now` is in UTC.
     """
     date = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     direction = request.direction or SessionDirections.OUTGOING
     call_state = request.call_state or SessionCallState.CONNECTED
     ended = call_state is SessionCallState.DISCONNECTED
-    creator, *others = gather_people(request, caller, found)
+    creator, *others = list_members(request, caller, references)
 
     log = [SessionLogInfo(date=date, message=f"Session created by {creator.name}")]
     if request.start_session:
@@ -98,7 +111,7 @@ def create_session(
         was_missed=False,
         ended=ended,
         date_completed=date if ended else None,
-        # An empty address is an address as it was sent; only an absent one takes the default.
+        # Only an absent address takes the default; an empty one stays empty.
         from_address=caller.email if request.from_address is None else request.from_address,
         from_name=request.from_name,
         from_phone_number=request.from_phone_number,
@@ -106,8 +119,8 @@ def create_session(
         destination=request.destination,
         display_name=request.display_name,
         customer_id=request.customer_id,
-        customer_name=found.customer[-1].name if found.customer else None,
-        customer_breadcrumb=list(found.customer),
+        customer_name=references.customer[-1].name if references.customer else None,
+        customer_breadcrumb=list(references.customer),
         log=log,
         members=[
             make_member(creator, creator_state, creator_role),
@@ -117,7 +130,7 @@ def create_session(
 
 
 def make_member(person: Person, call_state: SessionMemberCallState, role: SessionMemberRoles) -> SessionMemberInfo:
-    """A member who is there from the start."""
+    """Return a member of a new session."""
     return SessionMemberInfo(
         identity=f"user:{person.user_id}",
         endpoint_id=person.endpoint_id,

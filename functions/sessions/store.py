@@ -1,189 +1,183 @@
-"""The sessions table, and the directory as far as a create needs it. The only module of the API that calls DynamoDB.
+"""The Sessions table, and the references that a create reads from the Directory table.
 
-The template has the layout of both tables above them. An account's sessions spread over all partitions, because the id
-in their key is random, and one is read by its key alone. Listing an account's sessions newest first needs an index on
-`accountShard` (the account and the id's first digit) and `dateCreated`, which each item has: sixteen queries to merge,
-and no partition that takes all that an account writes.
+The only module of the API that calls DynamoDB. template.yaml has the layout of both tables. The random id in the key
+spreads the sessions of an account over all partitions. A future list of sessions needs an index on `accountShard`
+(account and first digit of the id) and `dateCreated`.
 """
 
 import os
-import random
 import re
-import time
+import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sessions.client import CALL_MILLISECONDS, REPLY_MILLISECONDS, make_client, may_repeat, unsettled
+from aws.client import ATTEMPTS_MAX, CALL_SECONDS, LOOKUP_SECONDS, CallFailedError, attempts, call, make_client
+from aws.wire import from_wire, to_wire
 from sessions.errors import ServiceError
 from sessions.models import CustomerBreadcrumb, NewSession, SessionInfo
-from sessions.references import Person, References, StoredSession
-from sessions.wire import read_item, write_item
+from sessions.references import Person, References
 
-SESSIONS = os.environ["SESSIONS_TABLE"]
-DIRECTORY = os.environ.get("DIRECTORY_TABLE", "")  # for creates only
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SESSIONS_TABLE = os.environ["SESSIONS_TABLE"]
+DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 SESSION_ID = re.compile(r"[0-9a-f]{32}")
-KEY_MAX = 1024  # bytes of a sort key
+SORT_KEY_MAX = 1024  # bytes: DynamoDB refuses a whole batch for one longer key
 
-client = make_client()
+client: "DynamoDBClient" = make_client("dynamodb")
+
+
+class StoredSession(NamedTuple):
+    """A session of the table, with the facts about the create that stored it."""
+
+    session: SessionInfo
+    fingerprint: str | None
+    """The fingerprint of its request; None if the request had no Idempotency-Key."""
+    write_id: str | None
+    """A random id of the put that stored it."""
 
 
 def session_key(account_id: str, session_id: str) -> dict[str, str]:
-    """The key of a session. Unambiguous: an account's id holds no # and a session's id is 32 hex digits."""
+    """Return the key of a session. No two sessions share one: account ids contain no #."""
     return {"pk": f"{account_id}#{session_id}"}
 
 
-def get_session(account_id: str, session_id: str) -> SessionInfo:
-    """A session of the account, as it is now. Raises ServiceError: NotFound, or ServiceUnavailable."""
+def read_session(account_id: str, session_id: str) -> SessionInfo:
+    """Return a session of the account as it is now. Raise ServiceError: NotFound or ServiceUnavailable."""
     if not SESSION_ID.fullmatch(session_id):
         raise ServiceError("NotFound")
-    key = write_item(session_key(account_id, session_id))
+    key = to_wire(session_key(account_id, session_id))
     try:
-        response = client.get_item(TableName=SESSIONS, Key=key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL")
-    except Exception as error:  # botocore lets errors of its parsers through
+        response = call(client.get_item, TableName=SESSIONS_TABLE, Key=key, ConsistentRead=True)
+    except CallFailedError as error:
         raise ServiceError("ServiceUnavailable") from error
-    if "ConsumedCapacity" not in response:  # an answer that was cut short looks like one without an item
-        raise ServiceError("ServiceUnavailable")
     if "Item" not in response:
         raise ServiceError("NotFound")
-    return SessionInfo.model_validate(read_item(response["Item"]))
+    return SessionInfo.model_validate(from_wire(response["Item"]))
 
 
-def find_references(
-    request: NewSession, account_id: str, session_id: str | None, remaining: Callable[[], int]
-) -> References:
-    """What the request refers to, by one BatchGetItem; by no call at all if it refers to nothing.
+def read_references(
+    account_id: str, request: NewSession, earlier_id: str | None
+) -> tuple[References, StoredSession | None]:
+    """Return the references of a request, and the session that its Idempotency-Key created earlier, if any.
 
-    With a session id, which is one that an Idempotency-Key gives, that read finds the session itself too. `remaining`
-    tells the milliseconds that the function has left. Raises ServiceError: ServiceUnavailable.
+    One BatchGetItem reads everything. A request without references needs no call: the put finds an earlier session.
+    `earlier_id` is the id that the key gives. Raise ServiceError: ServiceUnavailable.
     """
     customer = f"CUSTOMER#{request.customer_id}"
     caller_id = f"CALLER_ID#{request.from_phone_number}"
     kind, _, name = (request.with_address or "").partition(":")
     correspondent = f"{kind.upper()}#{name}"
     addresses = {f"EMAIL#{address.lower()}": address.lower() for address in request.member_email_addresses}
-    named = addresses | {
+    values = addresses | {
         customer: request.customer_id,
         caller_id: request.from_phone_number,
         correspondent: request.with_address,
     }
-    keys = [{"pk": f"ACCOUNT#{account_id}", "sk": key} for key, value in named.items() if value and is_key(key)]
-    parent = request.parent_session_id or ""
-    sessions = {parent} if SESSION_ID.fullmatch(parent) else set()
-    if session_id and (keys or sessions):  # else the put finds it
-        sessions.add(session_id)
-    wanted: dict[str, Any] = {}
-    if keys:
-        wanted[DIRECTORY] = {"Keys": [write_item(key) for key in keys]}
-    if sessions:
-        session_keys = [write_item(session_key(account_id, each)) for each in sessions]
-        wanted[SESSIONS] = {"Keys": session_keys, "ConsistentRead": True}
-    if not wanted:
-        return References()
-    found = batch_get(wanted, remaining)
+    sort_keys = [key for key, value in values.items() if value and len(key.encode()) <= SORT_KEY_MAX]
+    parent_id = request.parent_session_id or ""
+    session_ids = {parent_id} if SESSION_ID.fullmatch(parent_id) else set()
+    if not sort_keys and not session_ids:
+        return References(), None
+    if earlier_id:
+        session_ids.add(earlier_id)
 
-    stored = {item["id"]: item for item in found[SESSIONS]}
-    entries = {entry["sk"]: entry for entry in found[DIRECTORY]}
-    chain = entries[customer]["breadcrumb"] if customer in entries else []
+    items = batch_get(
+        directory_keys=[to_wire({"pk": f"ACCOUNT#{account_id}", "sk": key}) for key in sort_keys],
+        session_keys=[to_wire(session_key(account_id, session_id)) for session_id in session_ids],
+    )
+    entries = {entry["sk"]: entry for entry in items[DIRECTORY_TABLE]}
+    sessions = {item["id"]: item for item in items[SESSIONS_TABLE]}
+    breadcrumb = entries[customer]["breadcrumb"] if customer in entries else []
     correspondents = None
-    if correspondent in entries:  # a team, which lists its people, or a user, who is one
+    if correspondent in entries:  # a team lists its users; a user stands alone
         entry = entries[correspondent]
-        correspondents = tuple(read_person(each) for each in entry.get("members", [entry]))
-    return References(
-        customer=tuple(CustomerBreadcrumb(**each) for each in chain),
-        has_parent=parent in stored,
+        correspondents = tuple(to_person(each) for each in entry.get("members", [entry]))
+    references = References(
+        customer=tuple(CustomerBreadcrumb(**each) for each in breadcrumb),
+        has_parent=parent_id in sessions,
         has_caller_id=caller_id in entries,
         correspondents=correspondents,
-        people={address: read_person(entries[key]) for key, address in addresses.items() if key in entries},
-        existing=read_stored(stored[session_id]) if session_id in stored else None,
+        people={address: to_person(entries[key]) for key, address in addresses.items() if key in entries},
     )
+    earlier = sessions.get(earlier_id or "")
+    return references, to_stored_session(earlier) if earlier else None
 
 
-def read_stored(item: Mapping[str, Any]) -> StoredSession:
-    """A session of the table, with whose request made it."""
-    return StoredSession(SessionInfo.model_validate(item), item.get("fingerprint"), item.get("requestId"))
-
-
-def read_person(entry: Mapping[str, Any]) -> Person:
-    """A user as the Directory's entries of users, addresses and teams have it."""
-    return Person(entry["userId"], entry["name"], entry.get("endpointId"), entry.get("avatarUrl"))
-
-
-def is_key(sort_key: str) -> bool:
-    """Whether DynamoDB takes this as a sort key: it refuses a whole batch for one that is too long."""
-    return len(sort_key.encode()) <= KEY_MAX
-
-
-def batch_get(wanted: Mapping[str, Any], remaining: Callable[[], int]) -> defaultdict[str, list[dict[str, Any]]]:
-    """The items with these keys, by table. What DynamoDB hands back unprocessed is asked for again.
-
-    But only while the time suffices for one more call of it and for the put. Raises ServiceError: ServiceUnavailable.
-    """
-    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    pause = 0.05  # seconds at most, doubled each time
-    while wanted:
+def batch_get(directory_keys: list[Any], session_keys: list[Any]) -> defaultdict[str, list[dict[str, Any]]]:
+    """Return the items with these keys, by table. Read unprocessed keys again. Raise ServiceUnavailable."""
+    pending_keys: dict[str, Any] = {}
+    if directory_keys:
+        pending_keys[DIRECTORY_TABLE] = {"Keys": directory_keys}
+    if session_keys:
+        pending_keys[SESSIONS_TABLE] = {"Keys": session_keys, "ConsistentRead": True}
+    items: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for _ in attempts(ATTEMPTS_MAX, seconds=LOOKUP_SECONDS - CALL_SECONDS):
         try:
-            response = client.batch_get_item(RequestItems=wanted)
-            answered, wanted = response["Responses"], response["UnprocessedKeys"]
-        except Exception as error:  # botocore lets errors of its parsers through, and answers that end too early
+            response = call(client.batch_get_item, proof="UnprocessedKeys", RequestItems=pending_keys)
+        except CallFailedError as error:
             raise ServiceError("ServiceUnavailable") from error
-        for table, items in answered.items():
-            found[table] += [read_item(item) for item in items]
-        if wanted:
-            if remaining() < 2 * CALL_MILLISECONDS + REPLY_MILLISECONDS:
-                raise ServiceError("ServiceUnavailable")
-            time.sleep(random.uniform(0, pause))  # noqa: S311 (jitter, no secret)
-            pause *= 2
-    return found
+        for table, wire_items in response["Responses"].items():
+            items[table] += map(from_wire, wire_items)
+        pending_keys = dict(response["UnprocessedKeys"])
+        if not pending_keys:
+            return items
+    raise ServiceError("ServiceUnavailable")
 
 
-def put_session(
-    session: SessionInfo, request: NewSession, fingerprint: str | None, request_id: str, remaining: Callable[[], int]
-) -> StoredSession | None:
-    """Store a new session, once: None, or what another request has stored under its id, which stays as it is.
+def put_session(session: SessionInfo, request: NewSession, fingerprint: str | None) -> StoredSession | None:
+    """Store a new session once. Return None, or the session that an earlier request stored under the same id.
 
-    A fingerprint comes with an Idempotency-Key, and only then can there be another request. The put is repeated, with
-    the same id, while `remaining` leaves the milliseconds for it:
+    A request with an Idempotency-Key has a fingerprint, and only its id can be taken. An attempt that may be applied is
+    repeated under the same id. `writeId` tells this put from another one.
 
-        answer           the item is there             and then
-        applied          ours                          None
-        condition fails  ours: an attempt unsettled    None (and its request id is ours as well)
-        condition fails  another request's             that
-        refused          not, or not by us             ServiceUnavailable, which may be sent again
-        none             nobody can tell               with a key ServiceUnavailable, without one OutcomeUnknown
+        outcome of `call`    the item is there      then
+        stored               ours                   None
+        condition failed     ours: the writeId is   None
+        condition failed     of another request     return it; without a key, raise ClientError: a bug
+        refused, throttled   no, or of another      ServiceUnavailable
+        unknown              perhaps                with a key ServiceUnavailable, without one OutcomeUnknown
 
-    Raises ServiceError.
+    Raise ServiceError.
     """
-    attributes = (
+    write_id = uuid.uuid4().hex
+    item = to_wire(
         request.model_dump(mode="json", exclude_unset=True)
         | session.model_dump(mode="json", exclude_none=True)
         | session_key(session.account_id, session.id)
-        | {"accountShard": f"{session.account_id}#{session.id[0]}", "requestId": request_id}
+        | {"accountShard": f"{session.account_id}#{session.id[0]}", "writeId": write_id}
         | ({"fingerprint": fingerprint} if fingerprint else {})
     )
-    item = write_item(attributes)
-    unsettled.set(0)
-    while True:
-        try:
-            client.put_item(
-                TableName=SESSIONS,
-                Item=item,
-                ConditionExpression="attribute_not_exists(pk)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except client.exceptions.ConditionalCheckFailedException as error:
-            existing = read_stored(read_item(error.response["Item"]))  # type: ignore[typeddict-item]
-            if unsettled.get() and existing.request_id == request_id:
-                return None
-            if fingerprint is None:
-                raise
-            return existing
-        except Exception as error:  # botocore lets errors of its parsers through
-            if (unsettled.get() or may_repeat(error)) and remaining() > CALL_MILLISECONDS + REPLY_MILLISECONDS:
-                time.sleep(random.uniform(0, 1))  # noqa: S311 (jitter, no secret)
-                continue
-            if unsettled.get() and fingerprint is None:
-                message = f"Session {session.id} may have been created."
-                raise ServiceError("OutcomeUnknown", message, session_id=session.id) from error
-            raise ServiceError("ServiceUnavailable", session_id=session.id) from error
-        return None
+    try:
+        call(
+            client.put_item,
+            TableName=SESSIONS_TABLE,
+            Item=item,
+            ConditionExpression="attribute_not_exists(pk)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except client.exceptions.ConditionalCheckFailedException as error:
+        earlier = to_stored_session(from_wire(error.response["Item"]))  # type: ignore[typeddict-item]
+        if earlier.write_id == write_id:
+            return None
+        if fingerprint is None:
+            raise
+        return earlier
+    except CallFailedError as error:
+        if error.may_be_applied and fingerprint is None:
+            message = f"Session {session.id} may have been created."
+            raise ServiceError("OutcomeUnknown", message, session_id=session.id) from error
+        raise ServiceError("ServiceUnavailable", session_id=session.id) from error
+    return None
+
+
+def to_stored_session(item: Mapping[str, Any]) -> StoredSession:
+    """Return an item of the Sessions table as a session."""
+    return StoredSession(SessionInfo.model_validate(item), item.get("fingerprint"), item.get("writeId"))
+
+
+def to_person(entry: Mapping[str, Any]) -> Person:
+    """Return a Directory entry of a user, an address or a team's member as a person."""
+    return Person(entry["userId"], entry["name"], entry.get("endpointId"), entry.get("avatarUrl"))

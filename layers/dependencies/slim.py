@@ -1,10 +1,8 @@
-"""Takes out of the layer what no function needs: scripts, botocore's data of other services and what it says for
-people, and the viewer of OpenAPI documents that comes with Powertools.
+"""Removes unused files from the layer: scripts, botocore's data of other services, documentation, Swagger UI.
 
     python slim.py <site> <service>...
 
-botocore reads all of endpoints.json (1.2 MB) and lists the folder of every service before it makes a client. Without
-the rules of a service's endpoints it looks there once for a client, where the rules are gone through for each call.
+botocore reads all of endpoints.json (1.2 MB) and lists the folder of every service before it makes a client.
 """
 
 import gzip
@@ -16,8 +14,9 @@ from typing import Any
 
 
 def remove_scripts(site: Path) -> None:
-    """Commands for a shell. They name the interpreter that they were installed with, and so do their hashes in RECORD:
-    without these, equal wheels make an equal layer wherever it is built.
+    """Remove the shell commands and their lines in RECORD.
+
+    They contain the path of the interpreter at build time. Without them, equal wheels make an equal layer everywhere.
     """
     shutil.rmtree(site / "bin", ignore_errors=True)
     for record in site.glob("*.dist-info/RECORD"):
@@ -26,7 +25,7 @@ def remove_scripts(site: Path) -> None:
 
 
 def slim(data: Path, services: set[str]) -> None:
-    """Keep what botocore's documented loader reads for the latest API version of these services."""
+    """Keep the data of these services in their latest API version."""
     for folder in filter(Path.is_dir, data.iterdir()):
         if folder.name not in services:
             shutil.rmtree(folder)
@@ -35,9 +34,7 @@ def slim(data: Path, services: set[str]) -> None:
         for version in older:
             shutil.rmtree(version)
         (latest / "examples-1.json").unlink(missing_ok=True)
-        if folder.name == "dynamodb":
-            (latest / "endpoint-rule-set-1.json.gz").unlink()
-        for packed in latest.glob("*.json.gz"):  # the layer is a zip: twice compressed is read slower, and no smaller
+        for packed in latest.glob("*.json.gz"):  # the layer is a zip: compressing twice saves no space
             content = omit_documentation(json.loads(gzip.decompress(packed.read_bytes())))
             packed.with_suffix("").write_text(json.dumps(content, separators=(",", ":")))
             packed.unlink()
@@ -48,7 +45,7 @@ def slim(data: Path, services: set[str]) -> None:
 
 
 def omit_documentation(content: Any) -> Any:  # noqa: ANN401 (JSON)
-    """The same without the sentences of a model. A member of a shape may have that name too, which is an object."""
+    """Return a service model without its documentation. A shape may have a member of that name, too: an object."""
     if isinstance(content, list):
         return [omit_documentation(each) for each in content]
     if isinstance(content, dict):

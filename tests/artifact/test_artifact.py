@@ -1,4 +1,4 @@
-"""What `sam build` made, which is what is deployed: .aws-sam/build is the default, .aws-sam/local for this machine."""
+"""The output of `sam build`: .aws-sam/build is deployed to AWS, .aws-sam/local runs on this machine."""
 
 import base64
 import hashlib
@@ -20,24 +20,24 @@ BUILDS = {
     ROOT / ".aws-sam/build": ARM,
     ROOT / ".aws-sam/local": ARM if ARCHITECTURE == "arm64" else X86,
 }
-UNCHECKED_HASH = 0b01  # PEP 552: the bytecode is valid whatever the source's date
+UNCHECKED_HASH = 0b01  # PEP 552: Python uses such bytecode without comparing it with the source
 
 
 @pytest.fixture(params=BUILDS, ids=lambda build: build.name)
 def build(request: pytest.FixtureRequest) -> Path:
-    """The folder of a build, which `make test` has made before."""
+    """The folder of a build. `make test` makes it first."""
     assert isinstance(request.param, Path)
     return request.param
 
 
-def test_the_shared_objects_are_of_the_functions_architecture(build: Path) -> None:
+def test_shared_objects_have_the_architecture_of_the_function(build: Path) -> None:
     objects = [path for path in build.rglob("*") if re.search(r"\.so(\.|$)", path.name)]
     assert objects
     machines = {int.from_bytes(path.read_bytes()[18:20], "little") for path in objects}
     assert machines == {BUILDS[build]}
 
 
-def test_every_module_has_bytecode_that_is_valid_in_lambda(build: Path) -> None:
+def test_every_module_has_bytecode_that_lambda_accepts(build: Path) -> None:
     modules = [path for path in build.rglob("*.py") if "template" not in path.parts]
     assert modules
     for module in modules:
@@ -48,17 +48,17 @@ def test_every_module_has_bytecode_that_is_valid_in_lambda(build: Path) -> None:
         assert header[8:16] == importlib.util.source_hash(module.read_bytes())
 
 
-def test_the_bytecode_does_not_name_the_machine_that_built_it(build: Path) -> None:
+def test_bytecode_does_not_contain_paths_of_the_build_machine(build: Path) -> None:
     for cached in build.rglob("*.pyc"):
         assert str(build).encode() not in cached.read_bytes(), cached
 
 
-def test_a_build_shares_no_file_with_an_environment(build: Path) -> None:
-    """Else what the build takes out of a file would be missing in all environments of uv on the machine."""
+def test_a_build_has_no_hard_links_to_the_cache_of_uv(build: Path) -> None:
+    """A build edits some files. Through a hard link it would edit them for every environment on the machine."""
     assert [path for path in build.rglob("*") if path.is_file() and path.stat().st_nlink > 1] == []
 
 
-def test_the_layer_holds_the_wheels_of_the_lock_and_nothing_else(build: Path) -> None:
+def test_the_layer_has_exactly_the_locked_packages(build: Path) -> None:
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
     packages = {package["name"]: package for package in lock["package"]}
     wanted = {}
@@ -74,7 +74,7 @@ def test_the_layer_holds_the_wheels_of_the_lock_and_nothing_else(build: Path) ->
 
 
 def find_packages(build: Path) -> set[tuple[str, str]]:
-    """The names and versions of the packages in the layer."""
+    """Return the names and versions of the packages in the layer."""
     folders = (build / "DependenciesLayer" / "python").glob("*.dist-info")
     return {
         (name.lower().replace("_", "-"), version)
@@ -82,8 +82,8 @@ def find_packages(build: Path) -> set[tuple[str, str]]:
     }
 
 
-def test_a_build_changes_nothing_in_the_installed_packages(build: Path) -> None:
-    """They are linked to uv's cache: what is written into one of their files is written into every environment."""
+def test_a_build_does_not_change_the_installed_packages(build: Path) -> None:
+    """They are hard links to uv's cache, so a change of a file would reach every environment."""
     for name, _ in find_packages(build):
         for file in distribution(name).files or ():
             if file.hash:
@@ -92,12 +92,12 @@ def test_a_build_changes_nothing_in_the_installed_packages(build: Path) -> None:
                 assert not changed, f"{file}: run uv cache clean {name}, and make clean"
 
 
-def test_the_viewer_of_the_api_is_not_deployed(build: Path) -> None:
-    """It comes with Powertools, and is for the local stack alone."""
+def test_swagger_ui_is_not_deployed(build: Path) -> None:
+    """Powertools contains it, but only the local stack uses it."""
     assert [path for path in build.rglob("*") if "swagger-ui" in path.name or path.suffix in {".css", ".html"}] == []
 
 
-def test_the_layer_has_an_sbom_that_lists_its_packages_and_nothing_else(build: Path) -> None:
+def test_the_sbom_lists_exactly_the_packages_of_the_layer(build: Path) -> None:
     sbom = json.loads((build / "DependenciesLayer" / "sbom.cdx.json").read_text())
     assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.5")
     assert {(each["name"], each["version"]) for each in sbom["components"]} == find_packages(build)
@@ -106,31 +106,35 @@ def test_the_layer_has_an_sbom_that_lists_its_packages_and_nothing_else(build: P
         assert all(each["hashes"] for each in component["externalReferences"])
 
 
-def test_the_sbom_of_equal_packages_is_equal(build: Path) -> None:
+def test_equal_packages_have_equal_sboms(build: Path) -> None:
     sbom = json.loads((build / "DependenciesLayer" / "sbom.cdx.json").read_text())
     assert "serialNumber" not in sbom
     assert "timestamp" not in sbom["metadata"]
 
 
-def test_the_page_of_licences_is_up_to_date(build: Path) -> None:
+def test_docs_licences_is_up_to_date(build: Path) -> None:
     page = licences.make_page(build / "DependenciesLayer" / "python")
-    assert (ROOT / "docs/licences.md").read_text() == page, "run make licences"
+    assert (ROOT / "docs/licences.md").read_text() == page, "run make docs"
 
 
-def test_every_package_in_the_layer_has_the_text_of_its_licence(build: Path) -> None:
+def test_every_package_in_the_layer_has_a_licence_file(build: Path) -> None:
     for folder in (build / "DependenciesLayer" / "python").glob("*.dist-info"):
         assert [path for path in folder.rglob("*") if path.name.upper().startswith(("LICENSE", "LICENCE"))], folder
 
 
-def test_a_function_holds_our_own_modules_and_nothing_else(build: Path) -> None:
+def test_a_function_has_only_its_own_package_and_the_shared_one(build: Path) -> None:
     functions = {
-        "CreateSessionFunction": "sessions",
-        "GetSessionFunction": "sessions",
+        "SessionsFunction": "sessions",
         "PublishEventsFunction": "sessions",
         "AddClaimsFunction": "directory",
         "ImportDirectoryFunction": "directory",
     }
     for function, bundle in functions.items():
-        built = {path.name for path in (build / function).rglob("*.py")}
-        assert built == {path.name for path in (ROOT / "functions" / bundle).glob("*.py")}
-        assert [path.name for path in (build / function).iterdir()] == [bundle]
+        built = {path.relative_to(build / function) for path in (build / function).rglob("*.py")}
+        sources = {
+            path.relative_to(ROOT / "functions")
+            for package in (bundle, "aws")
+            for path in (ROOT / "functions" / package).glob("*.py")
+        }
+        assert built == sources
+        assert {path.name for path in (build / function).iterdir()} == {bundle, "aws"}

@@ -1,4 +1,4 @@
-"""What SAM makes of the template, by SAM's own translator: canary deployments, where they are wanted and only there."""
+"""Canary deployments in the template that SAM's translator makes for CloudFormation."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-# Runs in SAM's own environment. It reads the built template, in which CodeUri is a folder that a deploy would upload.
+# Runs in SAM's own environment. A deploy would upload the folders of the built template's CodeUri.
 TRANSLATE = """
 import json, sys
 import boto3
@@ -22,18 +22,16 @@ for resource in template["Resources"].values():
 translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
 json.dump(translator.translate(template, json.loads(sys.argv[1])), sys.stdout)
 """
-# Function by function: the alarms that take a new version back. Not the import: who calls it wants the new one.
+# Function: the alarms that roll its new version back. An import has none: its operator expects the new version.
 ALARMS = {
-    "CreateSession": ["BugsAlarm", "ApiFailuresAlarm", "ApiLatencyAlarm", "CreateSessionErrorsAlarm"],
-    "GetSession": ["BugsAlarm", "ApiFailuresAlarm", "ApiLatencyAlarm", "GetSessionErrorsAlarm"],
+    "Sessions": ["BugsAlarm", "ApiFailuresAlarm", "ApiLatencyAlarm", "SessionsErrorsAlarm"],
     "PublishEvents": ["PublishEventsErrorsAlarm", "PublishDelayAlarm", "PublishDeadLettersAlarm"],
     "AddClaims": ["AddClaimsErrorsAlarm"],
 }
-NOT_SHIFTED = {"ImportDirectory"}
 
 
 def translate(**parameters: str) -> dict[str, dict[str, Any]]:
-    """The resources that CloudFormation gets."""
+    """Return the resources that CloudFormation gets."""
     python = ROOT / "tools/sam/.venv/bin/python"
     run = subprocess.run(
         [python, "-c", TRANSLATE, json.dumps(parameters)],
@@ -51,39 +49,35 @@ def shifting() -> dict[str, dict[str, Any]]:
     return translate(CanaryDeployments="true")
 
 
-def test_by_default_nothing_of_code_deploy_is_made() -> None:
+def test_a_stack_without_canary_deployments_has_nothing_of_codedeploy() -> None:
     resources = translate()
     assert not [name for name, each in resources.items() if "CodeDeploy" in f"{name} {each['Type']}"]
     assert not [name for name, each in resources.items() if "UpdatePolicy" in each]
 
 
-def test_prod_shifts_a_tenth_of_the_calls_first(shifting: dict[str, dict[str, Any]]) -> None:
+def test_every_function_but_the_import_sends_ten_percent_of_calls_to_a_new_version(
+    shifting: dict[str, dict[str, Any]],
+) -> None:
     groups = {name: each for name, each in shifting.items() if each["Type"] == "AWS::CodeDeploy::DeploymentGroup"}
-    functions = {name for name, each in shifting.items() if each["Type"] == "AWS::Lambda::Function"}
-    assert functions == {f"{name}Function" for name in ALARMS.keys() | NOT_SHIFTED}
     assert set(groups) == {f"{function}FunctionDeploymentGroup" for function in ALARMS}
-    for group in groups.values():
+    functions = {name for name, each in shifting.items() if each["Type"] == "AWS::Lambda::Function"}
+    assert functions == {f"{function}Function" for function in (*ALARMS, "ImportDirectory")}
+    for name, group in groups.items():
         configuration = group["Properties"]["DeploymentConfigName"]["Fn::Sub"][1]
         assert configuration == {"ConfigName": "Canary10Percent10Minutes"}
-    for function in ALARMS:
-        policy = shifting[f"{function}FunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
-        assert policy["DeploymentGroupName"] == {"Ref": f"{function}FunctionDeploymentGroup"}
+        policy = shifting[name.replace("DeploymentGroup", "Aliaslive")]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        assert policy["DeploymentGroupName"] == {"Ref": name}
+    assert groups["AddClaimsFunctionDeploymentGroup"]["Condition"] == "HasBundledPool"
 
 
-def test_an_alarm_takes_a_new_version_back(shifting: dict[str, dict[str, Any]]) -> None:
+def test_an_alarm_rolls_a_new_version_back(shifting: dict[str, dict[str, Any]]) -> None:
     for function, expected in ALARMS.items():
         group = shifting[f"{function}FunctionDeploymentGroup"]["Properties"]
-        names = [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]]
-        assert names == expected
-        assert all(shifting[name]["Type"] == "AWS::CloudWatch::Alarm" for name in names)
+        assert [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]] == expected
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
 
 
-def test_without_a_pool_its_trigger_has_no_deployment_group_either(shifting: dict[str, dict[str, Any]]) -> None:
-    assert shifting["AddClaimsFunctionDeploymentGroup"]["Condition"] == "HasBundledPool"
-
-
-def test_prod_is_protected_asks_before_it_changes_anything_and_shifts_calls() -> None:
+def test_a_deploy_to_prod_asks_first_protects_data_and_is_a_canary() -> None:
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
     prod = settings["prod"]["deploy"]["parameters"]
     assert prod["confirm_changeset"] is True

@@ -1,6 +1,6 @@
-"""A DynamoDB that answers at once: puts with success, reads of the directory with an entry for each key; an event bus.
+"""A stub of DynamoDB that answers at once. A put succeeds; a lookup finds an entry for each key of the directory.
 
-Run as a program it prints its port and serves until its stdin closes; with TLS, given a file with key and certificate.
+Run as a program, it prints its port and serves until its stdin closes. Give it a file with key and certificate for TLS.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import zlib
 from typing import Any
 
 
-def find_entry(sort_key: str) -> dict[str, Any]:
-    """What the Directory would have under this key, in DynamoDB's wire types: a customer, a team or a user."""
+def make_entry(sort_key: str) -> dict[str, Any]:
+    """Return the directory's entry under this key, in DynamoDB's wire format: a customer, a team or a user."""
     kind, _, name = sort_key.partition("#")
     if kind == "CUSTOMER":
         chain = ["world", "emea", name]
@@ -27,19 +27,23 @@ def make_person(user_id: str) -> dict[str, Any]:
 
 
 def answer(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    if operation == "PutItem":
-        return {}
-    if operation == "PutEvents":
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1" * 36} for _ in request["Entries"]]}
-    found = {
-        table: [key | find_entry(key["sk"]["S"]) for key in wanted["Keys"]]
-        for table, wanted in request["RequestItems"].items()
-    }
-    return {"Responses": found, "UnprocessedKeys": {}}
+    """Return the answer to PutItem, GetItem or BatchGetItem; with the consumed capacity only if the request asks."""
+    lookups = request["RequestItems"] if operation == "BatchGetItem" else {}
+    capacity = [{"TableName": table, "CapacityUnits": 1.0} for table in lookups or [request["TableName"]]]
+    reply: dict[str, Any] = {}
+    if lookups:
+        reply["UnprocessedKeys"] = {}
+        reply["Responses"] = {
+            table: [key | make_entry(key["sk"]["S"]) for key in lookup["Keys"] if "sk" in key]
+            for table, lookup in lookups.items()
+        }
+    if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+        reply["ConsumedCapacity"] = capacity if lookups else capacity[0]
+    return reply
 
 
 async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer one request after the other, with the headers that DynamoDB sends."""
+    """Answer the requests of a connection, with the headers of DynamoDB."""
     try:
         while True:
             lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
@@ -52,7 +56,7 @@ async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamW
                 f"x-amzn-RequestId: {'A' * 52}\r\nx-amz-crc32: {zlib.crc32(body)}\r\n\r\n"
             )
             writer.write(head.encode() + body)
-    except asyncio.IncompleteReadError:  # the client is done
+    except asyncio.IncompleteReadError:  # the client has closed the connection
         writer.close()
 
 

@@ -1,4 +1,4 @@
-"""What is measured, and the processes that it runs in."""
+"""The handlers that the benchmark compares, the processes in which they run, and a stub of DynamoDB."""
 
 import json
 import os
@@ -8,35 +8,16 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 BUILD = ROOT / ".aws-sam/local"
+FUNCTION = BUILD / "SessionsFunction"
+LAYER = BUILD / "DependenciesLayer/python"
 PEERS = ROOT / ".aws-sam/peers"
 
-
-class Subject(NamedTuple):
-    """A handler's module, where its packages are, the event that it gets, and the options of its interpreter."""
-
-    name: str
-    module: str
-    path: list[Path]
-    event: str = "plain"
-    options: tuple[str, ...] = ()
-
-
-LAYER = BUILD / "DependenciesLayer/python"
-NO_BYTECODE = ("-X", f"pycache_prefix={os.devnull}")  # as `sam build` ships it: there is some, and none is valid
-FLOOR = Subject("bare boto3 (the floor)", "bare", [PEERS])
-FLOOR_FULL = Subject("bare boto3: customer, team, five members", "bare_references", [PEERS], "full")
-OURS = Subject("this service", "sessions.create_session", [BUILD / "CreateSessionFunction", LAYER])
-FULL = OURS._replace(name="this service: customer, team, five members", event="full")
-PUBLISH = Subject("publish_events", "sessions.publish_events", [BUILD / "PublishEventsFunction", LAYER], "stream")
-RESOLVER = Subject("Powertools resolver", "resolver", [PEERS])
-RESOLVER_SHIPPED = RESOLVER._replace(name="Powertools resolver, as sam build ships it", options=NO_BYTECODE)
-FASTAPI = Subject("FastAPI + Mangum", "fastapi_app", [PEERS])
-FASTAPI_SHIPPED = FASTAPI._replace(name="FastAPI + Mangum, as sam build ships it", options=NO_BYTECODE)
+PLAIN_EVENT = json.loads((ROOT / "events/create-session.json").read_text())
 FULL_BODY = {
     "displayName": "Order 1042",
     "customerId": "paris",
@@ -44,12 +25,35 @@ FULL_BODY = {
     "memberEmailAddresses": [f"member-{index}@example.com" for index in range(5)],
     "startSession": True,
 }
+FULL_EVENT = PLAIN_EVENT | {"body": json.dumps(FULL_BODY)}
+# `sam build` dates all files 1980, so Python finds no valid bytecode and compiles each module in every start.
+NO_BYTECODE = ("-X", f"pycache_prefix={os.devnull}")
+
+
+class Subject(NamedTuple):
+    """A handler's module, the folders of its packages, its event and the options of its interpreter."""
+
+    name: str
+    module: str
+    path: tuple[Path, ...] = (PEERS,)
+    event: dict[str, Any] = PLAIN_EVENT
+    options: tuple[str, ...] = ()
+
+
+SERVICE = Subject("this service", "sessions.handler", (FUNCTION, LAYER))
+SERVICE_FULL = SERVICE._replace(name="this service, full create", event=FULL_EVENT)
+BASELINE = Subject("bare boto3", "bare")
+BASELINE_FULL = BASELINE._replace(name="bare boto3, full create", event=FULL_EVENT)
+RESOLVER = Subject("Powertools resolver", "resolver")
+RESOLVER_SHIPPED = RESOLVER._replace(name="Powertools resolver, as shipped", options=NO_BYTECODE)
+FASTAPI = Subject("FastAPI + Mangum", "fastapi_app")
+FASTAPI_SHIPPED = FASTAPI._replace(name="FastAPI + Mangum, as shipped", options=NO_BYTECODE)
 
 
 class Worker:
-    """A process of worker.py that has started and made its first call."""
+    """A process of worker.py. `start` is its report of the start and the first call."""
 
-    def __init__(self, subject: Subject, folder: Path, port: int, errors: IO[str] | None = None) -> None:
+    def __init__(self, subject: Subject, port: int) -> None:
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(map(str, subject.path)),
@@ -59,38 +63,32 @@ class Worker:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "SESSIONS_TABLE": "sessions",
             "DIRECTORY_TABLE": "directory",
-            "EVENT_BUS": "sessions",
-            "DEAD_LETTERS": f"http://127.0.0.1:{port}/dead-letters",
             "POWERTOOLS_SERVICE_NAME": "sessions",
             "POWERTOOLS_METRICS_NAMESPACE": "sessions",
         }
         self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-S", "-B", *subject.options),
-                *(str(HERE / "worker.py"), subject.module, str(folder / f"{subject.event}.json")),
-            ],
+            [sys.executable, "-S", "-B", *subject.options, str(HERE / "worker.py"), subject.module],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=errors,
             text=True,
         )
-        self.start = self.read()
+        self.start = self.ask(json.dumps(subject.event))
 
-    def read(self) -> dict[str, Any]:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.process.args!r} ended")
-        report: dict[str, Any] = json.loads(line)
-        return report
+    def call(self, count: int) -> dict[str, float]:
+        """Return the report of this many calls."""
+        return self.ask(str(count))
 
-    def ask(self, what: str, calls: int = 1) -> dict[str, Any]:
-        """What worker.py reports of so many calls."""
+    def ask(self, line: str) -> dict[str, float]:
         assert self.process.stdin
-        self.process.stdin.write(f"{what} {calls}\n")
+        assert self.process.stdout
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self.read()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{self.process.args!r} ended")
+        report: dict[str, float] = json.loads(answer)
+        return report
 
     def stop(self) -> None:
         self.process.communicate()
@@ -98,7 +96,7 @@ class Worker:
 
 @contextmanager
 def serve(certificate: Path | None = None) -> Iterator[int]:
-    """The port of a stub of DynamoDB; with TLS, given key and certificate in one file."""
+    """Start a stub of DynamoDB and yield its port. It serves TLS if given a file with a key and a certificate."""
     arguments = [sys.executable, "-S", str(HERE / "stub.py"), *([str(certificate)] if certificate else [])]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stub:
         assert stub.stdin
@@ -108,9 +106,9 @@ def serve(certificate: Path | None = None) -> Iterator[int]:
 
 
 def pack(build: Path, folder: Path) -> tuple[list[Path], int]:
-    """Function and layer of a build as zips in a folder, and the bytes of the files in them."""
+    """Zip the API function and the layer of a build into a folder; return the zips and the bytes of their files."""
     archives, unzipped = [], 0
-    for name in ("CreateSessionFunction", "DependenciesLayer"):
+    for name in (FUNCTION.name, "DependenciesLayer"):
         archives.append(folder / f"{name}.zip")
         files = [path for path in (build / name).rglob("*") if path.is_file()]
         with zipfile.ZipFile(archives[-1], "w", zipfile.ZIP_DEFLATED) as archive:
@@ -118,11 +116,3 @@ def pack(build: Path, folder: Path) -> tuple[list[Path], int]:
                 archive.write(file, file.relative_to(build / name))
         unzipped += sum(file.stat().st_size for file in files)
     return archives, unzipped
-
-
-def write_events(folder: Path) -> None:
-    plain = json.loads((ROOT / "events/create-session.json").read_text())
-    stream = json.loads((ROOT / "events/publish-events.json").read_text())
-    (folder / "plain.json").write_text(json.dumps(plain))
-    (folder / "full.json").write_text(json.dumps(plain | {"body": json.dumps(FULL_BODY)}))
-    (folder / "stream.json").write_text(json.dumps({"Records": stream["Records"][:1]}))

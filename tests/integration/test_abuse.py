@@ -23,12 +23,12 @@ FIXED_HEADERS = {"Content-Type", "Cache-Control", "X-Content-Type-Options"}
 
 
 def scan(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
-    return [wire.read_item(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
+    return [wire.from_wire(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
 
 
 def send(event: dict[str, Any]) -> tuple[int, str]:
     """Status and whole response of a create."""
-    response = create_session.handler(event, CONTEXT)
+    response = handler.handler(event, CONTEXT)
     return response["statusCode"], json.dumps(response)
 
 
@@ -66,7 +66,7 @@ def test_who_is_calling_comes_from_the_token_only(dynamodb: DynamoDBClient, plac
 @pytest.mark.parametrize("field", ["customerId", "parentSessionId", "withAddress", "fromPhoneNumber"])
 def test_no_value_of_a_field_names_what_is_another_accounts(directory: DynamoDBClient, field: str) -> None:
     dave = make_event({}, user_id="dave", account_id="globex")
-    session_id = json.loads(create_session.handler(dave, CONTEXT)["body"])["id"]
+    session_id = json.loads(handler.handler(dave, CONTEXT)["body"])["id"]
     for value in (session_id, f"globex#{session_id}", f"../globex/{session_id}", "ACCOUNT#globex", "initech",
                   "globex#CUSTOMER#initech", "user:dave", "user:../dave", "team:globex#support", "user:x#USER#dave",
                   "+15550200001", "SIGN_IN", "ACCOUNT"):  # fmt: skip
@@ -87,10 +87,10 @@ def test_the_same_key_of_two_accounts_or_users_makes_sessions_of_their_own(dynam
 
 def test_a_known_id_gives_another_account_no_access(dynamodb: DynamoDBClient) -> None:
     assert dynamodb
-    session_id = json.loads(create_session.handler(make_event({}, "k"), CONTEXT)["body"])["id"]
+    session_id = json.loads(handler.handler(make_event({}, "k"), CONTEXT)["body"])["id"]
     for attempt in (session_id, f"acme#{session_id}", f"../acme/{session_id}", f"{session_id}\n"):
         event = make_get(attempt, account_id="globex")
-        assert get_session.handler(event, CONTEXT)["statusCode"] == 404
+        assert handler.handler(event, CONTEXT)["statusCode"] == 404
 
 
 # ----------------------------------------------------------------------------------------------------- headers and logs
@@ -99,7 +99,7 @@ def test_a_known_id_gives_another_account_no_access(dynamodb: DynamoDBClient) ->
 @pytest.mark.parametrize("field", FIELDS)
 def test_no_value_of_a_field_reaches_a_header(dynamodb: DynamoDBClient, field: str) -> None:
     value: object = [INJECTED] if field == "memberEmailAddresses" else INJECTED
-    response = create_session.handler(make_event({field: value}), CONTEXT)
+    response = handler.handler(make_event({field: value}), CONTEXT)
     assert response["statusCode"] == 400
     assert set(response["headers"]) == FIXED_HEADERS
     assert SECRET not in str(response)
@@ -122,7 +122,7 @@ def test_no_parameter_and_no_header_reaches_a_header_or_an_error(
     dynamodb: DynamoDBClient, query: dict[str, str], headers: dict[str, str], logged: list[dict[str, Any]]
 ) -> None:
     event = make_event({}) | {"queryStringParameters": query, "headers": headers}
-    response = create_session.handler(event, CONTEXT)
+    response = handler.handler(event, CONTEXT)
     assert response["statusCode"] == (200 if "accept" in headers else 406 if "format" in query else 400)
     assert set(response["headers"]) == FIXED_HEADERS
     assert SECRET not in str(response)
@@ -139,7 +139,7 @@ def test_what_a_log_line_tells_cannot_end_the_line(
         monkeypatch.setattr(handler, "emit", lambda record, to=handler: lines.append(to.format(record)))
     event = make_event({}, account_id=INJECTED)
     event["requestContext"]["requestId"] = INJECTED
-    create_session.handler(event, CONTEXT)
+    handler.handler(event, CONTEXT)
     (line,) = lines
     assert "\n" not in line
     assert "\r" not in line
@@ -197,8 +197,8 @@ def test_what_fails_is_logged_without_what_is_personal(
 def test_a_bad_item_is_logged_without_its_values(dynamodb: DynamoDBClient, logged: list[dict[str, Any]]) -> None:
     session_id = "0" * 32
     item = {"pk": f"acme#{session_id}", "displayName": SECRET, "direction": SECRET, "log": [{"message": SECRET}]}
-    dynamodb.put_item(TableName="sessions", Item=wire.write_item(item))
-    response = get_session.handler(make_get(session_id), CONTEXT)
+    dynamodb.put_item(TableName="sessions", Item=wire.to_wire(item))
+    response = handler.handler(make_get(session_id), CONTEXT)
     assert response["statusCode"] == 500
     assert logged[0]["level"] == "ERROR"
     assert SECRET not in str(response) + str(logged)

@@ -13,8 +13,8 @@ from conftest import CONTEXT, load_event, make_event
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from sessions import store
-from sessions.client import make_client
-from sessions.create_session import handler
+from aws.client import make_client
+from sessions.handler import handler
 
 SECRET = "s3cret"
 PERSONAL = [SECRET, "Lovelace", "ada@example.com"]  # what no log line may hold
@@ -242,7 +242,7 @@ def fail(dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """Make DynamoDB answer the next attempts of a put with these, one by one; None is a put that works."""
     assert dynamodb
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    client = make_client()  # of its own, as a client that failed much retries no more
+    client = make_client("dynamodb")  # of its own, as a client that failed much retries no more
     monkeypatch.setattr(store, "client", client)
     answers: list[Answer] = []
 
@@ -361,7 +361,7 @@ def test_a_put_whose_answer_was_lost_after_it_was_applied_is_a_success(
             dynamodb.put_item(TableName=body["TableName"], Item=body["Item"])
             raise LOST
 
-    monkeypatch.setattr(store, "client", make_client())
+    monkeypatch.setattr(store, "client", make_client("dynamodb"))
     store.client.meta.events.register_first(EVENT, lose_the_first_answer)
     status, session = call(make_event({}))
     assert (status, len(attempts)) == (200, 2)

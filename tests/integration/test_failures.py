@@ -13,9 +13,10 @@ from conftest import CONTEXT, ROOT, load_event, make_event, make_get
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from directory import add_claims
-from sessions import create_session, get_session, store, wire
-from sessions.api import identify
-from sessions.client import make_client
+from aws import wire
+from sessions import handler, store
+from sessions.authentication import authenticate
+from aws.client import make_client
 from sessions.idempotency import derive_session_id
 
 URL = "https://dynamodb.test"
@@ -87,7 +88,7 @@ def inject(what: str, operation: str, dynamodb: DynamoDBClient) -> None:
 
 
 def scan(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
-    return [wire.read_item(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
+    return [wire.from_wire(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
 
 
 def make_request(where: str, what: str) -> dict[str, Any]:
@@ -109,21 +110,21 @@ def break_down(where: str, what: str, session_id: str, dynamodb: DynamoDBClient)
     elif what == "table missing":
         dynamodb.delete_table(TableName="directory" if where == "lookup" else "sessions")
     elif what == "bad item":
-        dynamodb.put_item(TableName="sessions", Item=wire.write_item({"pk": f"acme#{session_id}", "id": session_id}))
+        dynamodb.put_item(TableName="sessions", Item=wire.to_wire({"pk": f"acme#{session_id}", "id": session_id}))
     elif what == "bad entry":
         key = {"pk": "ACCOUNT#acme", "sk": "CUSTOMER#northwind"}
-        dynamodb.put_item(TableName="directory", Item=wire.write_item(key))
+        dynamodb.put_item(TableName="directory", Item=wire.to_wire(key))
 
 
 def send(where: str, what: str, dynamodb: DynamoDBClient) -> dict[str, Any]:
     """The response to a request of a row, in its situation."""
     create = make_request(where, what)
     if where == "get":
-        session_id = json.loads(create_session.handler(create, CONTEXT)["body"])["id"]
+        session_id = json.loads(handler.handler(create, CONTEXT)["body"])["id"]
         break_down(where, what, session_id, dynamodb)
-        return get_session.handler(make_get(session_id), CONTEXT)
-    break_down(where, what, derive_session_id(identify(make_event()), "k"), dynamodb)
-    return create_session.handler(create, CONTEXT)
+        return handler.handler(make_get(session_id), CONTEXT)
+    break_down(where, what, derive_session_id(authenticate(make_event()), "k"), dynamodb)
+    return handler.handler(create, CONTEXT)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[name for name, *_ in ROWS])
@@ -138,7 +139,7 @@ def test_a_failure_turns_out_as_documented(
             add_claims.handler(load_event("add-claims"), CONTEXT)
         return
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(store, "client", make_client())
+    monkeypatch.setattr(store, "client", make_client("dynamodb"))
     response = send(where, what, directory)
 
     body = json.loads(response["body"])

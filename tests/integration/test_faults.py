@@ -24,8 +24,8 @@ from botocore.config import Config
 from conftest import Context, make_event
 
 from sessions import client, store, wire
-from sessions.client import make_client
-from sessions.create_session import handler
+from aws.client import make_client
+from sessions.handler import handler
 
 CREATES = 2_000
 THREADS = 8
@@ -123,7 +123,7 @@ class DynamoDB(ThreadingHTTPServer):
         self.seen: Counter[str | None] = Counter()
         self.turn = Lock()
         northwind = {"sk": "CUSTOMER#northwind", "breadcrumb": [{"id": "northwind", "name": "Northwind"}]}
-        self.directory = {"CUSTOMER#northwind": wire.write_item(northwind)}
+        self.directory = {"CUSTOMER#northwind": wire.to_wire(northwind)}
         self.sessions: dict[str, Any] = {}
 
     def next_fault(self) -> str | None:
@@ -199,12 +199,12 @@ def run_creates(make: Callable[[int], list[Response]]) -> tuple[list[list[Respon
         patch.setenv("AWS_ENDPOINT_URL", url)
         patch.setattr(client, "Config", lambda **settings: Config(**settings | {"read_timeout": 0.2}))
         patch.setattr("time.sleep", lambda _: None)  # botocore's pauses and ours
-        patch.setattr(store, "client", make_client())
+        patch.setattr(store, "client", make_client("dynamodb"))
         with closing(store.client), ThreadPoolExecutor(THREADS) as threads:
             replies = list(threads.map(make, range(CREATES)))
     print(dict(dynamodb.seen), Counter(each["statusCode"] for several in replies for each in several))  # noqa: T201
     assert set(dynamodb.seen) == {None, UNREAD, *FAULTS}
-    items = [wire.read_item(item) for item in dynamodb.sessions.values()]
+    items = [wire.from_wire(item) for item in dynamodb.sessions.values()]
     return replies, {item["id"]: item for item in items}
 
 

@@ -8,7 +8,7 @@ from conftest import CONTEXT, load_event, make_event, make_get
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from sessions import store
-from sessions.create_session import handler as create_session
+from sessions.handler import handler as create_session
 from sessions.get_session import handler
 
 DAVE = {"user_id": "dave", "account_id": "globex"}

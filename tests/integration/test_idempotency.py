@@ -12,7 +12,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from directory.import_directory import handler as import_directory
 from sessions import store
-from sessions.create_session import handler
+from sessions.handler import handler
 
 REFERRING = {"customerId": "northwind-paris", "withAddress": "team:support", "displayName": "x"}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from sessions import binding
-from sessions.create_session import handler
+from sessions.handler import handler
 from sessions.models import NewSession, SessionInfo
 
 NAMES = [str(field.alias) for field in NewSession.model_fields.values()]
@@ -79,7 +79,7 @@ def test_any_query_string_and_accept_header_are_answered_without_a_bug(
 
 
 @many
-@given(name=st.text(max_size=20) | st.from_regex(binding.CALLBACK))
+@given(name=st.text(max_size=20) | st.from_regex(negotiation.CALLBACK))
 def test_a_jsonp_reply_is_one_call_whatever_the_name(dynamodb: DynamoDBClient, name: str) -> None:
     assert dynamodb
     response = handler(make_event({"displayName": "x"}) | {"queryStringParameters": {"callback": name}}, CONTEXT)

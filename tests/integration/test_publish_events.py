@@ -21,7 +21,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 import events
 from sessions import binding, publish_events, rules, store
-from sessions.create_session import handler as create_session
+from sessions.handler import handler as create_session
 from sessions.models import CustomerBreadcrumb
 from sessions.publish_events import DEAD_LETTERS, EVENT_BUS, NotPublishedError, handler
 from sessions.references import Caller, Person, References
@@ -340,7 +340,7 @@ def test_the_largest_session_fits_the_table_the_bus_and_the_queue(
         "memberEmailAddresses": [*addresses, *[address.upper() for address in addresses][:46]],
         "startSession": True,
     }
-    request, errors = binding.bind(binding.read_body(make_event(json.dumps(body, ensure_ascii=False))))
+    request, errors = parsing.parse_request(parsing.read_body(make_event(json.dumps(body, ensure_ascii=False))))
     caller = Caller(
         user_id=creator.user_id,
         account_id=WIDE * 128,
@@ -358,7 +358,7 @@ def test_the_largest_session_fits_the_table_the_bus_and_the_queue(
         people=addresses,
     )
     assert errors + rules.check(request, caller, found) == []
-    session = rules.create_session(request, caller, found, "f" * 32, datetime(2026, 11, 22, tzinfo=UTC))
+    session = rules.new_session(request, caller, found, "f" * 32, datetime(2026, 11, 22, tzinfo=UTC))
     assert len(session.members) == 50
     store.put_session(session, request, "0" * 64, "x" * 16 + "=", CONTEXT.get_remaining_time_in_millis)
 

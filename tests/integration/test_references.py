@@ -10,7 +10,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from directory.import_directory import handler as import_directory
 from sessions import store
-from sessions.create_session import handler
+from sessions.handler import handler
 
 DAVE = {"user_id": "dave", "account_id": "globex", "name": "Dave Moss", "email": "dave@example.com"}
 

@@ -16,8 +16,8 @@ from sessions.models import NewSession
 def refusal(event: dict[str, Any]) -> str:
     """The error code with which an event's caller or body is refused."""
     try:
-        api.identify(event)
-        binding.read_body(event)
+        authentication.authenticate(event)
+        parsing.read_body(event)
     except ServiceError as error:
         return error.code
     pytest.fail("not refused")
@@ -25,7 +25,7 @@ def refusal(event: dict[str, Any]) -> str:
 
 def bind_field(name: str, value: object) -> FieldError | None:
     """The error of a request with one field, None if it is accepted."""
-    request, errors = binding.bind({name: value})
+    request, errors = parsing.parse_request({name: value})
     assert name not in request.model_dump(exclude_unset=True, by_alias=True) or not errors
     return errors[0] if errors else None
 
@@ -34,7 +34,7 @@ def bind_field(name: str, value: object) -> FieldError | None:
 
 
 def test_the_caller_is_what_the_claims_say() -> None:
-    caller = api.identify(make_event())
+    caller = authentication.authenticate(make_event())
     assert (caller.user_id, caller.account_id, caller.account_name) == ("ada", "acme", "Acme Corp")
     assert (caller.name, caller.email) == ("Ada Lovelace", "ada@example.com")
     assert (caller.endpoint_id, caller.endpoint_name) == ("ep-ada", "Ada's desk")
@@ -51,8 +51,8 @@ def test_an_event_without_claims_is_unauthorized(context: object) -> None:
     ["[User]", "[User Admin]", "[Admin User]", "User"],
 )
 def test_the_role_user_is_found_in_either_claim(groups: str) -> None:
-    assert api.identify(make_event(**{"cognito:groups": groups})).user_id == "ada"
-    assert api.identify(make_event(**{"cognito:groups": None, "roles": groups})).user_id == "ada"
+    assert authentication.authenticate(make_event(**{"cognito:groups": groups})).user_id == "ada"
+    assert authentication.authenticate(make_event(**{"cognito:groups": None, "roles": groups})).user_id == "ada"
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_an_account_that_could_name_another_ones_key_is_forbidden(account: str) 
 
 @pytest.mark.parametrize("body", [None, "", "{}", " \n{} ", "\ufeff{}"])
 def test_an_empty_body_is_an_empty_object(body: str | None) -> None:
-    assert binding.read_body(make_event(body)) == {}
+    assert parsing.read_body(make_event(body)) == {}
 
 
 def test_a_base64_body_is_decoded() -> None:
     event = make_event(base64.b64encode('{"displayName":"Zoë"}'.encode()).decode())
-    assert binding.read_body(event | {"isBase64Encoded": True}) == {"displayName": "Zoë"}
+    assert parsing.read_body(event | {"isBase64Encoded": True}) == {"displayName": "Zoë"}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_body_that_is_not_the_base64_it_claims_to_be_is_refused() -> None:
 def test_a_body_of_64_kb_is_read_and_a_longer_one_is_refused() -> None:
     body = json.dumps({"unknown": "x" * (64 * 1024 - 15)})
     assert len(body) == 64 * 1024
-    assert "unknown" in binding.read_body(make_event(body))
+    assert "unknown" in parsing.read_body(make_event(body))
     assert refusal(make_event(body + " ")) == "RequestTooLarge"
 
 
@@ -133,7 +133,7 @@ def test_the_size_of_a_body_is_counted_in_bytes() -> None:
 def test_every_value_of_an_enum_is_accepted_in_any_casing_and_another_is_refused(name: str, values: list[str]) -> None:
     for value in values:
         for casing in (value, value.lower(), value.upper()):
-            request, errors = binding.bind({name: casing})
+            request, errors = parsing.parse_request({name: casing})
             assert (request.model_dump(by_alias=True)[name], errors) == (value, [])
     wrong: object
     for wrong in ("", "None", " Voice", "Voice ", "x", 1, True, [], {}):
@@ -143,14 +143,14 @@ def test_every_value_of_an_enum_is_accepted_in_any_casing_and_another_is_refused
         assert all(value in error.message for value in values)
 
 
-@pytest.mark.parametrize("name", [*binding.FIELD_NAMES.values()])
+@pytest.mark.parametrize("name", [*parsing.FIELD_NAMES.values()])
 def test_null_is_absent(name: str) -> None:
-    request, errors = binding.bind({name: None})
+    request, errors = parsing.parse_request({name: None})
     assert (request, errors, request.model_fields_set) == (NewSession(), [], set())
 
 
 def test_keys_match_in_any_casing_and_unknown_ones_are_ignored() -> None:
-    request, errors = binding.bind(
+    request, errors = parsing.parse_request(
         {"DisplayName": "a", "FROMNAME": "b", "id": "x", "accountId": "globex", "display_name": "c"}
     )
     assert (request, errors) == (NewSession(display_name="a", from_name="b"), [])
@@ -158,7 +158,7 @@ def test_keys_match_in_any_casing_and_unknown_ones_are_ignored() -> None:
 
 @pytest.mark.parametrize("second", ["y", None])
 def test_a_key_in_two_casings_is_refused(second: str | None) -> None:
-    _, errors = binding.bind({"displayName": "x", "DisplayName": second})
+    _, errors = parsing.parse_request({"displayName": "x", "DisplayName": second})
     assert [(error.code, error.field) for error in errors] == [("Duplicate", "displayName")]
 
 
@@ -218,7 +218,7 @@ def test_a_with_address_is_not_longer_than_an_id_allows() -> None:
 
 def test_members_are_email_addresses_and_an_error_names_the_entry() -> None:
     addresses = ["bob@example.com", "bob", "a b@example.com", "a@b@c", "", None, 1, "x" * 320 + "@example.com"]
-    _, errors = binding.bind({"memberEmailAddresses": addresses})
+    _, errors = parsing.parse_request({"memberEmailAddresses": addresses})
     assert [(error.field, error.code) for error in errors] == [
         ("memberEmailAddresses[1]", "InvalidFormat"),
         ("memberEmailAddresses[2]", "InvalidFormat"),
@@ -242,7 +242,7 @@ def test_members_are_a_list_of_at_most_95_entries() -> None:
 
 @pytest.mark.parametrize(("value", "meaning"), [(True, True), (False, False), ("true", True), ("False", False)])
 def test_start_session_is_a_boolean_or_its_spelling(value: object, meaning: bool) -> None:  # noqa: FBT001
-    assert binding.bind({"startSession": value}) == (NewSession(start_session=meaning), [])
+    assert parsing.parse_request({"startSession": value}) == (NewSession(start_session=meaning), [])
 
 
 @pytest.mark.parametrize("value", ["", "yes", "1", 1, 0, [], {}])
@@ -251,7 +251,7 @@ def test_nothing_else_is_a_boolean(value: object) -> None:
 
 
 def test_the_valid_fields_are_bound_whatever_is_wrong_with_the_others() -> None:
-    request, errors = binding.bind(
+    request, errors = parsing.parse_request(
         {"displayName": "a", "channel": "x", "fromName": 1, "memberEmailAddresses": ["x", "a@b.c"]}
     )
     assert request == NewSession(display_name="a")
@@ -312,22 +312,22 @@ def test_format_wins_over_the_path_which_wins_over_accept(accept: str | None) ->
         choices = (FORMATS[reply_format], PATHS[path], acceptable)
         event = make_negotiation(accept, path, reply_format, callback)
         if next(takes for takes in choices if takes is not None):
-            binding.check_acceptable(event)
+            negotiation.check_acceptable(event)
         else:
             with pytest.raises(ServiceError, match="NotAcceptable"):
-                binding.check_acceptable(event)
+                negotiation.check_acceptable(event)
 
 
 @pytest.mark.parametrize("accept", ["application/javascript", "text/html, application/javascript;q=0.1"])
 def test_a_client_that_takes_scripts_takes_jsonp_and_only_that(accept: str) -> None:
-    binding.check_acceptable(make_negotiation(accept, "/sessions", None, "cb"))
+    negotiation.check_acceptable(make_negotiation(accept, "/sessions", None, "cb"))
     with pytest.raises(ServiceError, match="NotAcceptable"):
-        binding.check_acceptable(make_negotiation(accept, "/sessions", None, None))
+        negotiation.check_acceptable(make_negotiation(accept, "/sessions", None, None))
 
 
 def test_an_event_without_headers_or_query_takes_json() -> None:
-    binding.check_acceptable({})
-    binding.check_acceptable({"headers": None, "queryStringParameters": None, "rawPath": "/sessions"})
+    negotiation.check_acceptable({})
+    negotiation.check_acceptable({"headers": None, "queryStringParameters": None, "rawPath": "/sessions"})
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSONP
@@ -337,7 +337,7 @@ def test_an_event_without_headers_or_query_takes_json() -> None:
     "name", ["cb", "myCallback", "$", "_", "jQuery1102_42", "angular.callbacks._0", "a.b.c", "a" * 128]
 )
 def test_a_callback_is_a_name_or_a_dotted_path_of_names(name: str) -> None:
-    assert binding.read_callback({"queryStringParameters": {"callback": name}}) == name
+    assert negotiation.read_callback({"queryStringParameters": {"callback": name}}) == name
 
 
 @pytest.mark.parametrize(
@@ -347,12 +347,12 @@ def test_a_callback_is_a_name_or_a_dotted_path_of_names(name: str) -> None:
 )  # fmt: skip
 def test_any_other_callback_is_refused(name: str) -> None:
     with pytest.raises(ServiceError) as caught:
-        binding.read_callback({"queryStringParameters": {"callback": name}})
+        negotiation.read_callback({"queryStringParameters": {"callback": name}})
     assert (caught.value.code, [error.field for error in caught.value.errors]) == ("ValidationException", ["callback"])
 
 
 def test_without_a_callback_there_is_none() -> None:
-    assert binding.read_callback({}) is binding.read_callback({"queryStringParameters": {"format": "json"}}) is None
+    assert negotiation.read_callback({}) is negotiation.read_callback({"queryStringParameters": {"format": "json"}}) is None
 
 
 def test_a_jsonp_reply_is_a_call_of_the_callback_with_the_same_json() -> None:
@@ -369,7 +369,7 @@ def test_a_jsonp_reply_is_a_call_of_the_callback_with_the_same_json() -> None:
 
 
 def test_an_error_is_wrapped_like_a_success() -> None:
-    response = api.respond_error(ServiceError("Forbidden"), "r", "a.b")
+    response = responses.respond_error(ServiceError("Forbidden"), "r", "a.b")
     assert response["statusCode"] == 403
     assert (
         json.loads(response["body"].removeprefix("a.b(").removesuffix(")"))["responseStatus"]["errorCode"]
@@ -382,13 +382,13 @@ def test_an_error_is_wrapped_like_a_success() -> None:
 
 def test_every_reply_is_json_that_is_neither_cached_nor_sniffed() -> None:
     expected = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    for response in (api.respond(200, "{}"), api.respond_error(ServiceError("Forbidden"), "r")):
+    for response in (api.respond(200, "{}"), responses.respond_error(ServiceError("Forbidden"), "r")):
         assert response["headers"] == expected
 
 
 @pytest.mark.parametrize("code", ERRORS)
 def test_every_error_has_its_status_its_message_and_the_request_id(code: str) -> None:
-    response = api.respond_error(ServiceError(code), "r-1")
+    response = responses.respond_error(ServiceError(code), "r-1")
     status = json.loads(response["body"])["responseStatus"]
     assert response["statusCode"] == ERRORS[code].status
     assert status == {"errorCode": code, "message": ERRORS[code].message, "errors": [], "meta": {"requestId": "r-1"}}
@@ -397,7 +397,7 @@ def test_every_error_has_its_status_its_message_and_the_request_id(code: str) ->
 
 def test_a_field_error_is_told_in_camel_case() -> None:
     error = ServiceError("ValidationException", errors=[FieldError("NotFound", "customerId", "is not known")])
-    assert json.loads(api.respond_error(error, "r")["body"])["responseStatus"]["errors"] == [
+    assert json.loads(responses.respond_error(error, "r")["body"])["responseStatus"]["errors"] == [
         {"errorCode": "NotFound", "fieldName": "customerId", "message": "is not known"}
     ]
 
@@ -409,12 +409,12 @@ ANYTHING: list[object] = [
 ]
 
 
-@pytest.mark.parametrize("name", binding.FIELD_NAMES.values())
+@pytest.mark.parametrize("name", parsing.FIELD_NAMES.values())
 @pytest.mark.parametrize("value", ANYTHING, ids=range(len(ANYTHING)))
 def test_a_value_of_a_field_is_refused_by_its_name_or_can_be_stored(name: str, value: object) -> None:
-    request, errors = binding.bind({name: value})
+    request, errors = parsing.parse_request({name: value})
     if errors:
         assert all(error.field.partition("[")[0] == name and error.message for error in errors)
     else:
         attributes = request.model_dump(mode="json", exclude_unset=True)
-        assert wire.read_item(wire.write_item(attributes)) == attributes
+        assert wire.from_wire(wire.to_wire(attributes)) == attributes

@@ -86,9 +86,9 @@ def name_limit(schema: dict[str, Any]) -> str:
 
 def create(request: dict[str, Any], found: References) -> dict[str, Any]:
     """The session of ada's request, without the check of the rules."""
-    bound, errors = binding.bind(request)
+    bound, errors = parsing.parse_request(request)
     assert not errors
-    session = rules.create_session(bound, openapi.ADA, found, openapi.SESSION_ID, datetime.now(UTC))
+    session = rules.new_session(bound, openapi.ADA, found, openapi.SESSION_ID, datetime.now(UTC))
     return session.model_dump(mode="json", exclude_none=True)
 
 
@@ -119,8 +119,8 @@ def test_each_default_is_what_a_field_has_that_is_not_sent() -> None:
 
 
 def test_each_field_that_the_rules_refuse_has_the_codes_they_refuse_it_with() -> None:
-    assert set(EVERY_FIELD) == set(binding.FIELD_NAMES.values()), "a value of each field is wanted"
-    bound, errors = binding.bind(EVERY_FIELD)
+    assert set(EVERY_FIELD) == set(parsing.FIELD_NAMES.values()), "a value of each field is wanted"
+    bound, errors = parsing.parse_request(EVERY_FIELD)
     assert not errors
     people = References(people={"carol@example.com": PEOPLE[0]}, correspondents=tuple(PEOPLE))
     refused = {
@@ -156,7 +156,7 @@ def test_each_error_is_in_the_table_as_the_code_has_it() -> None:
 
 def test_each_code_of_a_field_error_is_there_and_no_other() -> None:
     sources = "".join((ROOT / f"functions/sessions/{name}.py").read_text() for name in ("binding", "rules"))
-    raised = set(re.findall(r'FieldError\("(\w+)"', sources)) | {code for code, _ in binding.FIELD_ERRORS.values()}
+    raised = set(re.findall(r'FieldError\("(\w+)"', sources)) | {code for code, _ in parsing.FIELD_ERRORS.values()}
     [rows] = tables("errorCode", "when")
     assert {code for code, _ in rows} == raised
 

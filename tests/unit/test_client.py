@@ -17,7 +17,7 @@ from botocore.session import get_session
 from sessions import store
 from sessions.client import connect, make_client
 from sessions.errors import ServiceError
-from sessions.wire import write_item
+from aws.wire import to_wire
 
 SESSION = {
     "pk": "acme#1",
@@ -29,22 +29,22 @@ SESSION = {
 }
 PUT: dict[str, Any] = {
     "TableName": "sessions",
-    "Item": write_item(SESSION),
+    "Item": to_wire(SESSION),
     "ConditionExpression": "attribute_not_exists(pk)",
     "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
 }
-KEY = {"TableName": "sessions", "Key": write_item({"pk": "acme#1"})}
-REFUSAL = {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": write_item(SESSION)}
+KEY = {"TableName": "sessions", "Key": to_wire({"pk": "acme#1"})}
+REFUSAL = {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": to_wire(SESSION)}
 ANSWERS: dict[str, tuple[str, dict[str, Any], int, bytes]] = {
     "put": ("put_item", PUT, 200, b"{}"),
     "refused put": ("put_item", PUT, 400, json.dumps(REFUSAL).encode()),
-    "get": ("get_item", KEY, 200, json.dumps({"Item": write_item(SESSION)}).encode()),
+    "get": ("get_item", KEY, 200, json.dumps({"Item": to_wire(SESSION)}).encode()),
     "get of nothing": ("get_item", KEY, 200, json.dumps({"ConsumedCapacity": {"CapacityUnits": 0.5}}).encode()),
     "batch": (
         "batch_get_item",
         {"RequestItems": {"sessions": {"Keys": [KEY["Key"]]}}},
         200,
-        json.dumps({"Responses": {"sessions": [write_item(SESSION)]}, "UnprocessedKeys": {}}).encode(),
+        json.dumps({"Responses": {"sessions": [to_wire(SESSION)]}, "UnprocessedKeys": {}}).encode(),
     ),
     "cut short": ("get_item", KEY, 200, b'{"Item": {"pk"'),
     "empty": ("get_item", KEY, 200, b""),
@@ -80,7 +80,7 @@ def exchange(client: Any, name: str) -> tuple[AWSPreparedRequest, dict[str, Any]
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_it_sends_and_reads_what_botocore_does_by_default(name: str) -> None:
-    request, response = exchange(make_client(), name)
+    request, response = exchange(make_client("dynamodb"), name)
     usual_request, usual_response = exchange(get_session().create_client("dynamodb"), name)
     assert json.loads(cast("bytes", request.body)) == json.loads(cast("bytes", usual_request.body))
     assert (request.method, request.url) == (usual_request.method, usual_request.url)
@@ -91,7 +91,7 @@ def test_it_sends_and_reads_what_botocore_does_by_default(name: str) -> None:
 
 
 def test_the_signature_is_that_of_what_is_sent() -> None:
-    request, _ = exchange(make_client(), "put")
+    request, _ = exchange(make_client("dynamodb"), "put")
     headers = {
         name: value.decode() if isinstance(value, bytes) else str(value)
         for name, value in cast("dict[str, object]", request.headers).items()
@@ -125,7 +125,7 @@ def test_a_start_without_dynamodb_fails_after_one_attempt_and_goes_on(monkeypatc
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:1")  # where nothing listens
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(store, "client", make_client())
+    monkeypatch.setattr(store, "client", make_client("dynamodb"))
     attempts: list[object] = []
     store.client.meta.events.register("before-send.dynamodb", lambda request, **_: attempts.append(request))
     connect(store.client, "directory")

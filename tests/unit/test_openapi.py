@@ -84,11 +84,11 @@ def test_creates_take_an_idempotency_key_and_a_read_does_not(document: dict[str,
     validator = Draft202012Validator(schema)
     for value in ("k", '"quoted"', "~" * 255):
         assert validator.is_valid(value)
-        assert binding.read_idempotency_key({"headers": {"idempotency-key": value}}) == value
+        assert parsing.read_idempotency_key({"headers": {"idempotency-key": value}}) == value
     for value in ("", "~" * 256, "two words", "\n", "é"):
         assert not validator.is_valid(value)
         with pytest.raises(ServiceError):
-            binding.read_idempotency_key({"headers": {"idempotency-key": value}})
+            parsing.read_idempotency_key({"headers": {"idempotency-key": value}})
 
 
 def test_the_gateway_may_refuse_any_operation(document: dict[str, Any]) -> None:

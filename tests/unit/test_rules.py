@@ -41,7 +41,7 @@ def create(fields: Mapping[str, object] = {}, caller: Caller = ADA, found: Refer
     if not request.with_address:
         found = replace(found, correspondents=None)
     assert rules.check(request, caller, found) == []
-    return rules.create_session(request, caller, found, "0" * 32, NOW)
+    return rules.new_session(request, caller, found, "0" * 32, NOW)
 
 
 def refusals(found: References = FOUND, **fields: object) -> list[tuple[str, str]]:

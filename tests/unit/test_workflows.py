@@ -1,6 +1,5 @@
-"""What the GitHub workflows must say beyond what actionlint checks: who may deploy what, and with which rights."""
+"""Who may deploy from GitHub, and with which rights. actionlint checks the rest of the workflows."""
 
-import json
 import os
 import re
 import subprocess
@@ -14,20 +13,19 @@ from conftest import ROOT
 type Job = dict[str, Any]
 
 FILES = {path.stem: path.read_text() for path in (ROOT / ".github/workflows").iterdir()}
-# As text, since `on` is a word for true in YAML 1.1, which PyYAML reads; GitHub reads 1.2.
-WORKFLOWS = {name: yaml.load(text, yaml.BaseLoader) for name, text in FILES.items()}  # noqa: S506 (makes no objects)
+# Values stay text, because PyYAML reads YAML 1.1, in which `on` means true.
+WORKFLOWS = {name: yaml.load(text, yaml.BaseLoader) for name, text in FILES.items()}  # noqa: S506 (creates no objects)
 JOBS = {f"{workflow}/{name}": job for workflow, each in WORKFLOWS.items() for name, job in each["jobs"].items()}
 DEPLOYING = {"dev/deploy": "dev", "prod/changeset": "prod-changeset", "prod/deploy": "prod"}
-OPERATIONS = (ROOT / "docs/operations.md").read_text()
 
 
 def needed(workflow: str, name: str) -> set[str]:
-    """The jobs that must succeed before this one starts."""
+    """Return the jobs that must succeed before this one starts."""
     need = WORKFLOWS[workflow]["jobs"][name].get("needs")
     return {need, *needed(workflow, need)} if need else set()
 
 
-def test_pull_requests_are_tested_and_main_and_releases_are_deployed() -> None:
+def test_pull_requests_are_tested_and_only_main_and_releases_are_deployed() -> None:
     assert {name: workflow["on"] for name, workflow in WORKFLOWS.items()} == {
         "test": {"pull_request": "", "workflow_call": ""},
         "dev": {"push": {"branches": ["main"]}},
@@ -45,19 +43,19 @@ def test_every_action_is_pinned_to_a_commit_and_names_its_version(workflow: str)
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_a_job_has_the_rights_that_it_needs_and_ends(name: str) -> None:
+def test_a_job_has_only_the_rights_that_it_needs_and_a_timeout(name: str) -> None:
     workflow, _, short = name.partition("/")
     assert WORKFLOWS[workflow]["permissions"] == {}
     read, assume = {"contents": "read"}, {"id-token": "write"}
     rights = {"dev/deploy": read | assume, "prod/changeset": read | assume, "prod/deploy": assume}
     assert JOBS[name]["permissions"] == rights.get(name, read)
     assert JOBS[name].get("environment") == DEPLOYING.get(name)
-    assert "timeout-minutes" in JOBS[name] or "uses" in JOBS[name]  # which has a timeout itself
+    assert "timeout-minutes" in JOBS[name] or "uses" in JOBS[name]  # the called workflow has a timeout
     assert ("test" in needed(workflow, short)) is (name in DEPLOYING)
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_no_step_runs_text_from_outside_or_keeps_a_token_on_disk(name: str) -> None:
+def test_no_step_runs_untrusted_text_or_keeps_a_token_on_disk(name: str) -> None:
     for step in JOBS[name].get("steps", []):
         assert "${{" not in step.get("run", "")
         assert not step.get("uses", "").startswith("actions/cache")
@@ -65,13 +63,13 @@ def test_no_step_runs_text_from_outside_or_keeps_a_token_on_disk(name: str) -> N
             assert step["with"] == {"persist-credentials": "false"}
 
 
-def test_only_tests_are_cancelled_by_what_comes_after_them() -> None:
+def test_a_newer_run_cancels_tests_but_never_a_deploy() -> None:
     assert {name: workflow["concurrency"]["cancel-in-progress"] for name, workflow in WORKFLOWS.items()} == {
         "test": "true",
         "dev": "false",
         "prod": "false",
     }
-    # A workflow that is called and has its caller's group waits for itself.
+    # A called workflow in the group of its caller would wait for itself.
     assert len({workflow["concurrency"]["group"] for workflow in WORKFLOWS.values()}) == len(WORKFLOWS)
 
 
@@ -86,10 +84,8 @@ def test_only_tests_are_cancelled_by_what_comes_after_them() -> None:
         ("Something that this version of sam does not say", None),
     ],
 )
-def test_what_sam_says_decides_whether_there_is_something_to_approve(
-    tmp_path: Path, printed: str, arn: str | None
-) -> None:
-    """With a make that prints this. tests/stack/test_first_use.py runs the same script with the real one."""
+def test_a_release_without_changes_needs_no_approval(tmp_path: Path, printed: str, arn: str | None) -> None:
+    """Run the step with a `make` that prints this text. tests/stack/test_first_use.py runs it with the real one."""
     (tmp_path / "make").write_text(f"#!/bin/sh\necho '{printed}'\n")
     (tmp_path / "make").chmod(0o755)
     (step,) = (step for step in JOBS["prod/changeset"]["steps"] if "run" in step)
@@ -108,18 +104,3 @@ def test_what_sam_says_decides_whether_there_is_something_to_approve(
     else:
         assert done.returncode == 0
         assert (tmp_path / "output").read_text() == f"arn={arn}\n"
-
-
-def test_the_documents_tell_of_each_environment_and_trust_one_repository_and_environment() -> None:
-    for environment in DEPLOYING.values():
-        assert f"\n| `{environment}` |" in OPERATIONS
-    trust = json.loads(re.findall(r"```json\n(.*?)```", OPERATIONS.partition("## Deploying\n")[2], re.DOTALL)[0])
-    (statement,) = trust["Statement"]
-    conditions = statement["Condition"]
-    issuer = "token.actions.githubusercontent.com"
-    assert conditions == {
-        "StringEquals": {
-            f"{issuer}:aud": "sts.amazonaws.com",
-            f"{issuer}:sub": "repo:OWNER@OWNER_ID/REPOSITORY@REPOSITORY_ID:environment:prod",
-        }
-    }

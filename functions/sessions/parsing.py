@@ -1,10 +1,9 @@
-"""Negotiation and binding: how a client wants its reply, and what it asks for, from an event of API Gateway."""
+"""Parsing: the Idempotency-Key, the body and its fields, from an HTTP API event."""
 
 import re
 from base64 import b64decode
 from typing import Any
 
-import mimeparse
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from pydantic_core import ErrorDetails, from_json
 
@@ -13,15 +12,14 @@ from sessions.models import FORMATS, NewSession
 
 BODY_MAX = 64 * 1024  # bytes, after base64
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
-CALLBACK = re.compile(r"(?=.{1,128}$)[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*")
 
-# Keys match in any casing, as the contract's server matched them: .NET clients send PascalCase.
+# Keys match in any casing, as in the original ServiceStack server: .NET clients send PascalCase.
 FIELD_NAMES = {field.alias.lower(): field.alias for field in NewSession.model_fields.values() if field.alias}
 
-# What a client is told for each way in which Pydantic refuses a value of NewSession.
+# Pydantic's error types for NewSession, with the code and the message of the field error.
 FIELD_ERRORS = {
     "enum": ("InvalidEnum", "must be {expected}"),
-    "string_pattern_mismatch": ("InvalidFormat", ""),  # FORMATS has the sentence
+    "string_pattern_mismatch": ("InvalidFormat", ""),  # FORMATS has the message
     "string_too_long": ("TooLong", "must have at most {max_length} characters"),
     "too_long": ("TooMany", "must have at most {max_length} entries"),
     "string_type": ("InvalidType", "must be a string"),
@@ -30,47 +28,8 @@ FIELD_ERRORS = {
 }
 
 
-def read_callback(event: dict[str, Any]) -> str | None:
-    """The function to wrap the reply in (JSONP, `?callback=`), None for plain JSON.
-
-    It is a name or a dotted path of names, so that it can do nothing but be called. Raises ServiceError:
-    ValidationException.
-    """
-    callback: str | None = (event.get("queryStringParameters") or {}).get("callback")
-    if callback is not None and not CALLBACK.fullmatch(callback):
-        error = FieldError("InvalidFormat", "callback", "must be a JavaScript name, such as myCallback")
-        raise ServiceError("ValidationException", errors=[error])
-    return callback
-
-
-def check_acceptable(event: dict[str, Any]) -> None:
-    """Raise ServiceError NotAcceptable unless the client takes JSON.
-
-    `?format=` decides; else the path, where `.json` or `/json/` says JSON; else the header Accept, with q-values and
-    the most specific range first (RFC 9110, 12.5.1). No Accept, or one that cannot be parsed, takes anything.
-    """
-    query = event.get("queryStringParameters") or {}
-    path = event.get("rawPath", "")
-    accept = (event.get("headers") or {}).get("accept", "").lower()
-    if query.get("format"):
-        acceptable = query["format"].lower() == "json"
-    elif path.endswith(".json") or "/json/" in path or accept.strip() in {"", "*/*", "application/json"}:
-        acceptable = True
-    else:
-        offered = ["application/json", "application/javascript"] if "callback" in query else ["application/json"]
-        try:
-            acceptable = mimeparse.best_match(offered, accept) != ""
-        except mimeparse.MimeTypeParseException:
-            acceptable = True
-    if not acceptable:
-        raise ServiceError("NotAcceptable")
-
-
 def read_idempotency_key(event: dict[str, Any]) -> str | None:
-    """The header Idempotency-Key as it comes, quotes included; None without it.
-
-    Raises ServiceError: ValidationException.
-    """
+    """Return the header Idempotency-Key, quotes included; None without it. Raise ServiceError: ValidationException."""
     key: str | None = (event.get("headers") or {}).get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         error = FieldError("InvalidFormat", "Idempotency-Key", "must be 1 to 255 visible ASCII characters")
@@ -79,9 +38,9 @@ def read_idempotency_key(event: dict[str, Any]) -> str | None:
 
 
 def read_body(event: dict[str, Any]) -> dict[str, Any]:
-    """The JSON object in the body, whatever the Content-Type says; an empty body is an empty object.
+    """Return the JSON object in the body. Ignore the Content-Type; an empty body is an empty object.
 
-    Raises ServiceError: RequestTooLarge, or SerializationException with the place where the JSON breaks.
+    Raise ServiceError: RequestTooLarge, or SerializationException with the position of the error.
     """
     body = event.get("body") or ""
     try:
@@ -100,10 +59,10 @@ def read_body(event: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def bind(body: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
-    """The request in a body, without the fields that are not valid, and an error for each of those.
+def parse_request(body: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
+    """Parse the valid fields of a body; return an error for each invalid one.
 
-    So that whatever else there is to say about the valid fields can be said in the same reply.
+    So one response can contain these errors and those of the rules for the valid fields.
     """
     fields: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -120,11 +79,11 @@ def bind(body: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
         details = error.errors(include_url=False, include_input=False)
     refused = {detail["loc"][0] for detail in details}
     valid = {name: value for name, value in fields.items() if name not in refused}
-    return parse(event=valid, model=NewSession), errors + [describe(detail) for detail in details]
+    return parse(event=valid, model=NewSession), errors + [make_field_error(detail) for detail in details]
 
 
-def describe(detail: ErrorDetails) -> FieldError:
-    """The field error for one of Pydantic's, with the field's name as the contract spells it and the entry's index."""
+def make_field_error(detail: ErrorDetails) -> FieldError:
+    """Return the field error for one of Pydantic's. Its field has the contract's spelling and the index of an entry."""
     code, template = FIELD_ERRORS[detail["type"]]
     context = detail.get("ctx", {})
     name, *index = detail["loc"]

@@ -1,0 +1,92 @@
+"""Lambda entry point of the API. Every route of the template leads to `handler`."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics.provider import cold_start
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from aws.client import warm_up
+from sessions import store
+from sessions.authentication import authenticate
+from sessions.create_session import create_session
+from sessions.errors import ERRORS, ServiceError
+from sessions.get_session import get_session
+from sessions.negotiation import check_acceptable, read_callback
+from sessions.references import Caller
+from sessions.responses import Reply, respond, respond_error
+
+# The routes of the template. ServiceStack clients use the last four paths of a create by themselves.
+OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
+    "POST /sessions": create_session,
+    "POST /sessions.json": create_session,
+    "POST /api/NewSession": create_session,
+    "POST /api/NewSession.json": create_session,
+    "POST /json/reply/NewSession": create_session,
+    "GET /sessions/{sessionId}": get_session,
+}
+
+logger = Logger()
+metrics = Metrics(namespace=os.environ["POWERTOOLS_METRICS_NAMESPACE"])
+warm_up(store.client, store.SESSIONS_TABLE)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a request: an HTTP API event (payload 2.0). Raise nothing.
+
+    Log one INFO line with ids, outcome and milliseconds, which is a metric, too; before it, an ERROR line with the
+    traceback of a failure of ours. No line contains values of the request.
+    """
+    started = time.perf_counter()
+    if cold_start.is_cold_start:
+        cold_start.is_cold_start = False
+        metrics.provider.add_cold_start_metric(context)
+    request_id = (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
+    log_fields: dict[str, Any] = {"request_id": request_id}
+    outcome: str
+    callback, channel = None, None
+    try:
+        callback = read_callback(event)
+        check_acceptable(event)
+        caller = authenticate(event)
+        log_fields["account_id"] = caller.account_id
+        reply = OPERATIONS[event["routeKey"]](event, caller)
+        outcome, channel = reply.outcome, reply.session.channel
+        log_fields["session_id"] = reply.session.id
+        response = respond(reply, callback)
+    except ServiceError as error:
+        if error.session_id:
+            log_fields["session_id"] = error.session_id
+        outcome, response = error.code, respond_error(error, request_id, callback)
+        if error.status >= 500:
+            logger.exception("DynamoDB failed", extra=log_fields)
+    except Exception:
+        outcome = "InternalServerError"
+        response = respond_error(ServiceError(outcome), request_id, callback)
+        logger.exception("Unexpected error", extra=log_fields)
+    log_fields |= {
+        "status": response["statusCode"],
+        "milliseconds": round((time.perf_counter() - started) * 1000, 1),
+    }
+    logger.info(outcome, extra=log_fields | make_metric(outcome, channel))
+    return response
+
+
+def make_metric(outcome: str, channel: str | None) -> dict[str, Any]:
+    """Return the fields that make a log line a metric of CloudWatch (embedded metric format); none for a read.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    if outcome in ERRORS:
+        name, dimensions = "Refusals", {"errorCode": outcome}
+    elif outcome == "Created":
+        name, dimensions = "SessionsCreated", {"channel": channel or "None"}
+    elif outcome == "Replayed":
+        name, dimensions = "Replays", {}
+    else:
+        return {}
+    count = {name: {"Unit": "Count", "Value": 1}}
+    return dict(metrics.serialize_metric_set(count, {"service": logger.service} | dimensions))

@@ -1,0 +1,45 @@
+"""Negotiation: the format in which a client accepts a response."""
+
+import re
+from typing import Any
+
+import mimeparse
+
+from sessions.errors import FieldError, ServiceError
+
+CALLBACK = re.compile(r"(?=.{1,128}$)[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*")
+
+
+def read_callback(event: dict[str, Any]) -> str | None:
+    """Return the JavaScript function of `?callback=` that wraps the response (JSONP); None for plain JSON.
+
+    It is a name or a dotted path of names. Raise ServiceError ValidationException for other text: it could be a script.
+    """
+    callback: str | None = (event.get("queryStringParameters") or {}).get("callback")
+    if callback is not None and not CALLBACK.fullmatch(callback):
+        error = FieldError("InvalidFormat", "callback", "must be a JavaScript name, such as myCallback")
+        raise ServiceError("ValidationException", errors=[error])
+    return callback
+
+
+def check_acceptable(event: dict[str, Any]) -> None:
+    """Raise ServiceError NotAcceptable unless the client accepts JSON.
+
+    `?format=` decides. Without it a path with `.json` or `/json/` accepts JSON. Otherwise the header Accept decides, by
+    q-values and the most specific range (RFC 9110, section 12.5.1). A missing or malformed Accept accepts everything.
+    """
+    query = event.get("queryStringParameters") or {}
+    path = event.get("rawPath", "")
+    accept = (event.get("headers") or {}).get("accept", "").lower()
+    if query.get("format"):
+        acceptable = query["format"].lower() == "json"
+    elif path.endswith(".json") or "/json/" in path or accept.strip() in {"", "*/*", "application/json"}:
+        acceptable = True
+    else:
+        offered = ["application/json", "application/javascript"] if "callback" in query else ["application/json"]
+        try:
+            acceptable = mimeparse.best_match(offered, accept) != ""
+        except mimeparse.MimeTypeParseException:
+            acceptable = True
+    if not acceptable:
+        raise ServiceError("NotAcceptable")
