@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import yaml
 
+import fake_aws
+
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -21,12 +23,7 @@ os.environ.update(
     AWS_DEFAULT_REGION="us-east-1",
     AWS_ACCESS_KEY_ID="test",
     AWS_SECRET_ACCESS_KEY="test",
-    POWERTOOLS_SERVICE_NAME="sessions",
-    POWERTOOLS_METRICS_NAMESPACE="sessions",
-    SESSIONS_TABLE="sessions",
-    DIRECTORY_TABLE="directory",
-    EVENT_BUS="sessions",
-    DEAD_LETTERS="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
+    **fake_aws.VARIABLES,
 )
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)

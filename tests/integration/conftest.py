@@ -11,7 +11,7 @@ from conftest import CONTEXT, load_event
 from moto import mock_aws  # before the functions: moto answers only clients that are made after its import
 from mypy_boto3_dynamodb import DynamoDBClient
 
-import invoke
+import fake_aws
 from directory.import_directory import handler as import_directory
 
 
@@ -19,7 +19,7 @@ from directory.import_directory import handler as import_directory
 def dynamodb(template: dict[str, Any]) -> Iterator[DynamoDBClient]:
     """A DynamoDB in memory with the tables of the template."""
     with mock_aws():
-        invoke.make_tables(template["Resources"])
+        fake_aws.make_tables(boto3.client, template["Resources"])
         yield boto3.client("dynamodb")
 
 

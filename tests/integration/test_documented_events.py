@@ -1,31 +1,29 @@
-"""Each event of the folder events, with an AWS in memory that holds what `make invoke` gives it."""
+"""Each event of the folder events, with the AWS in memory of `make invoke`."""
 
 import json
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from conftest import CONTEXT, DOCUMENTED, ROOT, describe, load_event
 from mypy_boto3_dynamodb import DynamoDBClient
 
-import invoke
-from directory.import_directory import handler as import_directory
+import fake_aws
 
 
 @pytest.fixture
 def ask(dynamodb: DynamoDBClient, template: dict[str, Any]) -> Any:  # noqa: ANN401
-    """To call with an event's name, for what its function answers, the last time if it is to be sent twice."""
+    """Return a function that sends an event by its name, twice if it has an Idempotency-Key; it returns the answer."""
     assert dynamodb
-    invoke.fill()
+    fake_aws.add_demo_data(boto3.client)
 
     def ask(name: str) -> Any:  # noqa: ANN401
         event = load_event(name)
-        resources = template["Resources"]
-        function = resources[invoke.find_function(Path(f"{name}.json"), resources)]
-        module, _, handler = function["Properties"]["Handler"].rpartition(".")
-        answers = [getattr(import_module(module), handler)(event, CONTEXT) for _ in range(invoke.count_calls(event))]
-        return answers[-1]
+        properties = template["Resources"][fake_aws.find_function(name, event)]["Properties"]
+        module, _, handler = properties["Handler"].rpartition(".")
+        calls = 2 if "idempotency-key" in event.get("headers", {}) else 1
+        return [getattr(import_module(module), handler)(event, CONTEXT) for _ in range(calls)][-1]
 
     return ask
 
@@ -63,18 +61,3 @@ def test_jsonp_is_a_call_of_the_function_with_the_session(ask: Any) -> None:  # 
 def test_a_body_in_base64_is_read(ask: Any, name: str, field: str, value: str) -> None:  # noqa: ANN401
     assert load_event(name)["isBase64Encoded"]
     assert json.loads(ask(name)["body"])[field] == value
-
-
-def test_the_directory_that_events_find_is_what_the_import_makes(dynamodb: DynamoDBClient) -> None:
-    def scan() -> list[str]:
-        return sorted(json.dumps(item, sort_keys=True) for item in dynamodb.scan(TableName="directory")["Items"])
-
-    invoke.fill()
-    filled = scan()
-    import_directory(load_event("import-directory"), CONTEXT)
-    assert scan() == filled
-
-
-def test_an_event_that_tells_no_function_is_refused(template: dict[str, Any]) -> None:
-    with pytest.raises(SystemExit, match=r"createsession.json tells no function: .* create-session or get-session or"):
-        invoke.find_function(Path("createsession.json"), template["Resources"])
