@@ -1,7 +1,6 @@
 """The AWS resources of the events in events/, for an AWS in memory. This module imports no SDK."""
 
 import json
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ VARIABLES = {
     "DEAD_LETTERS": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
 }
 
-type MakeClient = Callable[[str], Any]  # boto3.client
+type MakeClient = Any  # boto3.client, whose overloads have no common type
 
 
 def make_tables(client: MakeClient, resources: dict[str, Any]) -> None:

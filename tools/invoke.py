@@ -66,7 +66,7 @@ def invoke(function: str, path: Path, address: str, port: int) -> None:
         try:
             done = subprocess.run([*command, "--layer-cache-basedir", folder], env=environment, check=False)
         except KeyboardInterrupt:  # sam would wait until the function ends
-            for container in docker("ps", "--quiet", "--filter", f"volume={BUILT.parent / function}").split():
+            for container in docker("ps", "--all", "--quiet", "--filter", f"volume={BUILT.parent / function}").split():
                 docker("rm", "--force", container)
             raise SystemExit("Interrupted.") from None
     if done.returncode:

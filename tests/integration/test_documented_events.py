@@ -32,8 +32,8 @@ def test_each_event_has_its_row_in_the_readme() -> None:
     assert sorted(DOCUMENTED) == sorted(path.stem for path in (ROOT / "events").glob("*.json"))
 
 
-@pytest.mark.parametrize(("name", "answer"), DOCUMENTED.items())
-def test_an_event_is_answered_as_the_readme_says(ask: Any, name: str, answer: str) -> None:  # noqa: ANN401
+@pytest.mark.parametrize(("name", "answer"), DOCUMENTED.items(), ids=DOCUMENTED)
+def test_event(ask: Any, name: str, answer: str) -> None:  # noqa: ANN401
     assert describe(ask(name)) == answer
 
 

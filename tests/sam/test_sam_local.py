@@ -38,6 +38,10 @@ def start_invoke(name: str, scratch: Path) -> subprocess.Popen[str]:
     )
 
 
+def run_invoke(name: str, scratch: Path) -> Output:
+    return start_invoke(name, scratch).communicate(timeout=300)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def docker() -> None:
     try:
@@ -56,10 +60,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(scratch: Path) -> Iterator[dict[str, Future[Output]]]:
     """The output of each event. Two run at a time, because each takes seconds to start."""
     with ThreadPoolExecutor(2) as pool:
-        yield {
-            name: pool.submit(lambda name=name: start_invoke(name, scratch).communicate(timeout=300))
-            for name in [REPLAY, *EVENTS]
-        }
+        yield {name: pool.submit(run_invoke, name, scratch) for name in [REPLAY, *EVENTS]}
 
 
 @pytest.mark.parametrize("name", EVENTS)
