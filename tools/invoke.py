@@ -50,17 +50,8 @@ def invoke(function: str, path: Path, address: str, port: int) -> None:
         "AWS_ENDPOINT_URL_STS": f"http://{address}:{port}",  # sam itself asks for the account
     }
     with TemporaryDirectory() as folder:
-        command: list[str | Path] = [
-            SAM,
-            "local",
-            "invoke",
-            function,
-            "--template",
-            BUILT,
-            "--event",
-            path,
-            "--skip-pull-image",
-        ]
+        command: list[str | Path] = [SAM, "local", "invoke", function]
+        command += ["--template", BUILT, "--event", path, "--skip-pull-image"]
         command += ["--parameter-overrides", f"Architecture={ARCHITECTURE}", "--add-host", f"{HOST}:host-gateway"]
         environment = os.environ | fake_aws.VARIABLES | endpoints | {"TMPDIR": folder}
         try:

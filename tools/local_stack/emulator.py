@@ -116,6 +116,7 @@ def use_endpoint(url: str) -> None:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAM_CLI_TELEMETRY": "0",
         "no_proxy": "*",
     }
 
