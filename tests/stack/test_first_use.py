@@ -208,7 +208,7 @@ def test_the_workflow_prod_shows_a_changeset_and_then_executes_it(
     settings.write_text(settings.read_text().replace('"Stage=dev', '"Stage=dev LogRetentionDays=7'))
 
     def retention() -> int:
-        name = physical_ids(stack)["CreateSessionLogGroup"]
+        name = physical_ids(stack)["SessionsLogGroup"]
         groups = stack.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         days: int = groups[0]["retentionInDays"]
         return days
@@ -218,7 +218,7 @@ def test_the_workflow_prod_shows_a_changeset_and_then_executes_it(
     name, _, changeset = output.read_text().strip().partition("=")
     assert name == "arn"
     assert f":{ACCOUNT}:changeSet/" in changeset
-    assert re.search(r"Modify +CreateSessionLogGroup ", summary.read_text())
+    assert re.search(r"Modify +SessionsLogGroup ", summary.read_text())
     assert retention() == 30
     with pytest.raises(AssertionError, match=r"not authorized to perform: cloudformation:ExecuteChangeSet"):
         run(execute, CHANGESET=changeset, STACK="sessions-dev", **changeset_role)
