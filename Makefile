@@ -30,7 +30,7 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 .DELETE_ON_ERROR:
 .SILENT:
 .PHONY: help start page url token logs watch stop check test invoke lint load bench build build-local \
-  openapi events screenshot licences deploy changeset replay restore clean
+  docs screenshot deploy changeset replay restore clean
 
 help: # the default; a line of `##` is a heading, and `##` after a target describes it
 	awk -F ':.*## ' '/^## / { print "\n" substr($$0, 4) } \
@@ -103,17 +103,11 @@ build: .aws-sam/build/template.yaml ## build for AWS: arm64
 
 build-local: .aws-sam/local/template.yaml ## build for the local stack: the architecture of this machine
 
-openapi: $(APP_TOOLS) ## write docs/openapi.json from the models and the error table
-	POWERTOOLS_METRICS_NAMESPACE=sessions PYTHONPATH=functions $(PYTHON) tools/openapi.py docs/openapi.json
-
-events: $(APP_TOOLS) ## write docs/events from the models
-	POWERTOOLS_METRICS_NAMESPACE=sessions PYTHONPATH=functions $(PYTHON) tools/events.py docs/events/SessionCreated.json
+docs: $(APP_TOOLS) ## write the generated documents and tables: OpenAPI, events, docs/api.md, licences
+	PYTHONPATH=functions:tools $(PYTHON) -m docs
 
 screenshot: build-local $(EMULATOR_TOOLS) ## write docs/api-page.png with the tests of the page; needs chromedriver
 	.venv/bin/pytest tests/stack/test_page.py -rs --screenshot docs/api-page.png
-
-licences: build ## write docs/licences.md from the packages in the layer
-	$(PYTHON) tools/licences.py .aws-sam/build/DependenciesLayer/python docs/licences.md
 
 ## AWS
 

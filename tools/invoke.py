@@ -10,18 +10,55 @@ import os
 import socket
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import boto3
 import yaml
 from moto.server import ThreadedMotoServer
 
-import fake_aws
 from local_stack.deployment import ARCHITECTURE, BUILT, SAM
-from local_stack.emulator import use_endpoint
+from local_stack.emulator import ROOT, use_endpoint
 
+EVENTS = ROOT / "events"
 HOST = "host.docker.internal"  # the name of this machine in a container
+# The environment of the functions, which names the resources.
+VARIABLES = {
+    "POWERTOOLS_SERVICE_NAME": "sessions",
+    "POWERTOOLS_METRICS_NAMESPACE": "sessions",
+    "SESSIONS_TABLE": "sessions",
+    "DIRECTORY_TABLE": "directory",
+    "EVENT_BUS": "sessions",
+    "DEAD_LETTERS": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
+}
+
+
+def make_tables(resources: dict[str, Any]) -> None:
+    """Create the tables of a template."""
+    for name, table in (("sessions", "SessionsTable"), ("directory", "DirectoryTable")):
+        properties = {each: resources[table]["Properties"][each] for each in ("KeySchema", "AttributeDefinitions")}
+        boto3.client("dynamodb").create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **properties)
+
+
+def add_demo_data() -> None:
+    """Import the demo directory; add the sessions of publish-events.json, the bus and the queue."""
+    # The function reads its environment when Python imports it.
+    import_module("directory.import_directory").handler(
+        json.loads((EVENTS / "import-directory.json").read_text()), None
+    )
+    for record in json.loads((EVENTS / "publish-events.json").read_text())["Records"]:
+        boto3.client("dynamodb").put_item(TableName="sessions", Item=record["dynamodb"]["NewImage"])
+    boto3.client("events").create_event_bus(Name="sessions")
+    boto3.client("sqs").create_queue(QueueName="dead-letters")
+
+
+def find_function(name: str, event: dict[str, Any]) -> str:
+    """Return the function of an event: requests are for SessionsFunction, publish-events for PublishEventsFunction."""
+    if "routeKey" in event:
+        return "SessionsFunction"
+    return "".join(word.capitalize() for word in name.split("-")[:2]) + "Function"
 
 
 def docker(*arguments: str) -> str:
@@ -53,7 +90,7 @@ def invoke(function: str, path: Path, address: str, port: int) -> None:
         command: list[str | Path] = [SAM, "local", "invoke", function]
         command += ["--template", BUILT, "--event", path, "--skip-pull-image"]
         command += ["--parameter-overrides", f"Architecture={ARCHITECTURE}", "--add-host", f"{HOST}:host-gateway"]
-        environment = os.environ | fake_aws.VARIABLES | endpoints | {"TMPDIR": folder}
+        environment = os.environ | VARIABLES | endpoints | {"TMPDIR": folder}
         try:
             done = subprocess.run([*command, "--layer-cache-basedir", folder], env=environment, check=False)
         except KeyboardInterrupt:  # sam would wait until the function ends
@@ -76,11 +113,11 @@ def main() -> None:
     try:
         _, port = server.get_host_and_port()
         use_endpoint(f"http://{address}:{port}")
-        os.environ.update(fake_aws.VARIABLES, POWERTOOLS_LOG_LEVEL="ERROR")
-        fake_aws.make_tables(boto3.client, yaml.safe_load(BUILT.read_text())["Resources"])
-        fake_aws.add_demo_data(boto3.client)
+        os.environ.update(VARIABLES, POWERTOOLS_LOG_LEVEL="ERROR")
+        make_tables(yaml.safe_load(BUILT.read_text())["Resources"])
+        add_demo_data()
         for _ in range(2 if "idempotency-key" in event.get("headers", {}) else 1):  # the second call shows the replay
-            invoke(fake_aws.find_function(path.stem, event), path, address, port)
+            invoke(find_function(path.stem, event), path, address, port)
     finally:
         server.stop()
 

@@ -40,10 +40,10 @@ ATTEMPTS_MAX = 4
 NOT_APPLIED_ATTEMPTS_MAX = 3  # if none of them may be applied
 
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
-# botocore's parsers raise the last three for an answer that is not UTF-8, or JSON of another shape.
+# botocore raises the last three for an answer that is not UTF-8, is JSON of another shape, or has a damaged checksum.
 CALL_ERRORS = (
     *(ClientError, HTTPClientError, SSLError, ChecksumError, *NEVER_SENT),
-    *(ResponseParserError, UnicodeDecodeError, AttributeError, TypeError),
+    *(ResponseParserError, ValueError, AttributeError, TypeError),
 )
 THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 # The first is an answer. The others say that this service sent a request that is never valid: a bug.

@@ -1,6 +1,6 @@
 """`POST /sessions`, from top to bottom."""
 
-import uuid
+import secrets
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ def create_session(event: dict[str, Any], caller: Caller) -> Reply:
         session_id = earlier_id = derive_session_id(caller, key)
         fingerprint = make_fingerprint(request)
     else:
-        session_id, earlier_id, fingerprint = uuid.uuid4().hex, None, None
+        session_id, earlier_id, fingerprint = secrets.token_hex(16), None, None
 
     references, earlier = store.read_references(caller.account_id, request, earlier_id)
     if earlier and not errors:

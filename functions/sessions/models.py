@@ -207,6 +207,7 @@ class SessionCreated(Model):
     start_session: bool
     """Whether to start the session's flow."""
     parent_session_id: str | None = None
+    """The parent session, of the same account."""
     with_address: str | None = None
     """The user or team of the chat: `user:<id>` or `team:<id>`."""
     event_id: str

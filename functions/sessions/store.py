@@ -7,7 +7,7 @@ spreads the sessions of an account over all partitions. A future list of session
 
 import os
 import re
-import uuid
+import secrets
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -142,7 +142,7 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 
     Raise ServiceError.
     """
-    write_id = uuid.uuid4().hex
+    write_id = secrets.token_hex(16)
     item = to_wire(
         request.model_dump(mode="json", exclude_unset=True)
         | session.model_dump(mode="json", exclude_none=True)

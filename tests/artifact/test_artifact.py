@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-import licences
 from local_stack.deployment import ARCHITECTURE
 
 ARM, X86 = 0xB7, 0x3E  # e_machine in an ELF header
@@ -110,11 +109,6 @@ def test_equal_packages_have_equal_sboms(build: Path) -> None:
     sbom = json.loads((build / "DependenciesLayer" / "sbom.cdx.json").read_text())
     assert "serialNumber" not in sbom
     assert "timestamp" not in sbom["metadata"]
-
-
-def test_docs_licences_is_up_to_date(build: Path) -> None:
-    page = licences.make_page(build / "DependenciesLayer" / "python")
-    assert (ROOT / "docs/licences.md").read_text() == page, "run make docs"
 
 
 def test_every_package_in_the_layer_has_a_licence_file(build: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import urllib3
 from conftest import DOCUMENTED, ROOT, describe
+from markdown import read_commands
 
 import invoke
 
@@ -112,17 +113,14 @@ def test_make_invoke_names_a_missing_event(tmp_path: Path) -> None:
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[str]:
     """The URL of sam local start-api, started as the README says, on a free port."""
-    found = re.search(
-        r"^\$ (tools/sam/\S+ local start-api (?:.*\\\n)*.*)", (ROOT / "README.md").read_text(), re.MULTILINE
-    )
-    assert found, "README.md has no command that starts it"
+    [start] = [command for command in read_commands(ROOT / "README.md") if " local start-api " in command]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {found[1]} --port {port}"],
+            ["/bin/sh", "-c", f"exec {start} --port {port}"],
             cwd=ROOT,
             env=environment | {"AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0", "TMPDIR": str(tmp_path)},
             stdin=subprocess.DEVNULL,

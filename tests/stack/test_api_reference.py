@@ -1,7 +1,8 @@
-"""docs/api.md as its reader uses it: each snippet is run as it stands, and prints what the page shows below it.
+"""docs/api.md as its reader uses it: each snippet runs as it stands and prints the output that the page shows.
 
-A snippet is a fenced block. One that begins with a file's name, as a comment, is saved under that name; all share one
-folder. One of bash is run there; one of json or text is what the one above it prints. Those marked `not-run` are not.
+A snippet is a fenced block. A snippet that begins with the name of a file, in a comment, is saved under that name. All
+snippets share one folder. A bash snippet runs there, and the json or text block below it shows the output. The mark
+`not-run` excludes a snippet.
 """
 
 import json
@@ -12,48 +13,35 @@ import sys
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from conftest import ROOT
+from markdown import read_code_blocks
 from stack.conftest import Stack, run_bash
 
-PAGE = (ROOT / "docs/api.md").read_text()
 SESSION_ID = re.compile(r"\b[0-9a-f]{32}\b")
 DATE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
-
-class Snippet(NamedTuple):
-    above: str
-    """The paragraph above it."""
-    language: str
-    mark: str
-    content: str
-
-
-SNIPPETS = [
-    Snippet(PAGE[: fence.start()].split("\n\n")[-2], *fence.groups())
-    for fence in re.finditer(r"^```(\w+) ?(.*)\n((?:.*\n)*?)```$", PAGE, re.MULTILINE)
-]
+SNIPPETS = read_code_blocks(ROOT / "docs/api.md")
 FILES = {
     named[1]: snippet.content for snippet in SNIPPETS if (named := re.match(r"(?:#|//) (\S+\.\w+)\n", snippet.content))
 }
-SET_UP, *COMMANDS = [snippet.content for snippet in SNIPPETS if snippet.language == "bash" and not snippet.mark]
+SET_UP, *COMMANDS = [snippet for snippet in SNIPPETS if snippet.language == "bash" and not snippet.info]
 SHOWN = {
     snippet.content: after.content
     for snippet, after in pairwise(SNIPPETS)
     if snippet.language == "bash" and after.language in {"json", "text"}
 }
-NEEDS_NODE = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="Node.js is not here")
+NEEDS_NODE = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="Node.js is not installed")
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> str:
-    """What a command prints, which must succeed."""
+    """Run a command that must succeed, and return its output."""
     return run_bash(command, folder, os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | environment, 60)
 
 
 def mask(printed: str) -> str:
-    """JSON in one form, and the text without what differs each time: the same id or date is the same mark."""
+    """Return JSON in one form, and text, with equal marks for equal ids and dates, which differ in each run."""
     try:
         printed = json.dumps(json.loads(printed))
     except ValueError:
@@ -67,7 +55,7 @@ def mask(printed: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The reader's folder, with the programs in it, and what the page has them install."""
+    """The folder of the reader, with the programs and the packages that the page installs."""
     folder = tmp_path_factory.mktemp("reader")
     for name, content in FILES.items():
         (folder / name).write_text(content)
@@ -77,10 +65,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(stack: Stack) -> dict[str, str]:
-    """The variables that the first snippet sets, in the repository, with the tests' own stack for the developer's."""
+    """The variables of the first snippet, which runs in the repository, for the stack of the tests."""
     variables = ["BASE_URL", "TOKEN"]
     show = "".join(f'\necho "${name}"' for name in variables)
-    values = run(SET_UP + show, ROOT, {"MAKEFLAGS": f" -- STATE={stack.state}"}).split()
+    values = run(SET_UP.content + show, ROOT, {"MAKEFLAGS": f" -- STATE={stack.state}"}).split()
     return dict(zip(variables, values, strict=True)) | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "NPM_CONFIG_OFFLINE": "true",
@@ -93,14 +81,14 @@ def environment(stack: Stack) -> dict[str, str]:
     "command",
     [
         pytest.param(
-            command,
-            marks=NEEDS_NODE if command.startswith("npx") else (),
-            id=f"line-{PAGE[: PAGE.index(command)].count('\n') + 1}",
+            command.content,
+            marks=NEEDS_NODE if command.content.startswith("npx") else (),
+            id=f"line-{command.line}",
         )
         for command in COMMANDS
     ],
 )
-def test_a_snippet_prints_what_the_page_shows(
+def test_a_snippet_prints_the_output_that_the_page_shows(
     command: str, folder: Path, environment: dict[str, str], stack: Stack, token: str
 ) -> None:
     printed = run(command, folder, environment)
@@ -111,24 +99,25 @@ def test_a_snippet_prints_what_the_page_shows(
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_each_program_is_run_and_shows_a_session(file: str) -> None:
+def test_each_program_runs_and_shows_a_session(file: str) -> None:
     stem = Path(file).stem
     [shown] = [shown for command, shown in SHOWN.items() if re.search(rf"\b{stem}\.(py|mts)\b", command)]
     assert SESSION_ID.search(shown)
 
 
-def test_what_is_not_run_says_so() -> None:
-    marked = [snippet for snippet in SNIPPETS if snippet.mark]
-    assert {snippet.mark for snippet in marked} == {"not-run"}
+def test_a_snippet_runs_or_the_page_says_that_it_does_not() -> None:
+    marked = [snippet for snippet in SNIPPETS if snippet.info]
+    assert {snippet.info for snippet in marked} == {"not-run"}
     assert {snippet.language for snippet in marked} == {"bash", "swift", "csharp"}
     assert all("not run" in snippet.above.lower() for snippet in marked)
-    run_or_saved = [snippet.content for snippet in SNIPPETS if not snippet.mark]
-    assert set(run_or_saved) == {SET_UP, *COMMANDS, *SHOWN.values(), *FILES.values()}
+    commands = [snippet.content for snippet in (SET_UP, *COMMANDS)]
+    run_or_saved = [snippet.content for snippet in SNIPPETS if not snippet.info]
+    assert set(run_or_saved) == {*commands, *SHOWN.values(), *FILES.values()}
 
 
-def test_the_page_installs_the_versions_that_the_tests_have() -> None:
+def test_the_page_installs_the_versions_that_the_tests_use() -> None:
     installed = dict(
-        re.findall(r"(\S+?)(?:==|(?<=\w)@)(\d\S*)", " ".join(each.content for each in SNIPPETS if each.mark))
+        re.findall(r"(\S+?)(?:==|(?<=\w)@)(\d\S*)", " ".join(each.content for each in SNIPPETS if each.info))
     )
     package = json.loads((ROOT / "tests/clients/package.json").read_text())
     node = package["dependencies"] | package["devDependencies"]

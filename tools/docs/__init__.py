@@ -1,0 +1,1 @@
+"""Generator of the reference documents; `make docs` runs it."""

@@ -1,0 +1,45 @@
+"""The generated documents. A page contains a table between `<!-- make docs: NAME -->` and `<!-- end -->`."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from docs import licences, openapi, reference, tables
+from docs.schemas import ROOT
+
+TABLES: dict[str, Callable[[], str]] = {
+    "routes": reference.make_route_table,
+    "request": reference.make_request_table,
+    "formats": reference.make_format_table,
+    "session": partial(reference.make_response_table, "SessionInfo"),
+    "member": partial(reference.make_response_table, "SessionMemberInfo"),
+    "errors": reference.make_error_table,
+    "field-errors": reference.make_field_error_table,
+    "alarms": tables.make_alarm_table,
+    "failures": partial(tables.make_data_table, "failures", tables.FAILURES),
+    "events": partial(tables.make_data_table, "events", tables.EVENTS),
+    "licences": licences.make_licence_table,
+}
+
+
+def make_json(content: Callable[[], object]) -> str:
+    """Return a JSON document."""
+    return json.dumps(content(), indent=2, ensure_ascii=False) + "\n"
+
+
+def make_page(path: str) -> str:
+    """Return a hand-written page with its tables made anew."""
+    return re.sub(
+        r"(<!-- make docs: ([\w-]+) -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}\n{TABLES[match[2]]()}\n\n{match[3]}",
+        (ROOT / path).read_text(),
+        flags=re.DOTALL,
+    )
+
+
+PAGES = ("docs/api.md", "docs/licences.md", "docs/operations.md", "events/README.md")
+DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "docs/openapi.json": partial(make_json, openapi.make_openapi),
+    "docs/events/SessionCreated.json": partial(make_json, openapi.make_event_schema),
+} | {path: partial(make_page, path) for path in PAGES}
