@@ -1,8 +1,8 @@
-"""Puts back the sessions that a stack's table has lost, from a table that was restored beside it: docs/operations.md.
+"""Copy the sessions that a stack's table lost back from a restored table. docs/operations.md tells when.
 
     usage: restore.py STACK TABLE
 
-What the stack's table has stays as it is, so that this can be repeated, and run while sessions are created.
+Items of the stack's table stay unchanged, so a restore can be repeated, and can run while clients create sessions.
 """
 
 import sys
@@ -16,17 +16,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 THREADS = 16
 
 
-def restore(stack: str, source: str) -> tuple[int, int]:
-    """Copies the items of a table that the stack's sessions table lacks. How many these were, and how many it read."""
-    cloudformation = boto3.client("cloudformation")
-    resource = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="SessionsTable")
+def restore(stack: str, source: str) -> str:
+    """Copy the missing items; return a sentence with their number."""
+    stacks = boto3.client("cloudformation")
+    resource = stacks.describe_stack_resource(StackName=stack, LogicalResourceId="SessionsTable")
     target = resource["StackResourceDetail"]["PhysicalResourceId"]
-    dynamodb = boto3.client(
-        "dynamodb", config=Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 10})
-    )
-    keys = {table: dynamodb.describe_table(TableName=table)["Table"]["KeySchema"] for table in (source, target)}
-    if keys[source] != keys[target]:
-        raise SystemExit(f"{source} is no table of sessions: its key differs from that of {target}.")
+    config = Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 10})
+    dynamodb = boto3.client("dynamodb", config=config)
+    keys = [dynamodb.describe_table(TableName=table)["Table"]["KeySchema"] for table in (source, target)]
+    if keys[0] != keys[1]:
+        raise SystemExit(f"{source} is not a table of sessions: its key differs from the key of {target}.")
 
     def put(item: dict[str, Any]) -> bool:
         try:
@@ -36,23 +35,17 @@ def restore(stack: str, source: str) -> tuple[int, int]:
         return True
 
     missing = read = 0
-    pages = dynamodb.get_paginator("scan").paginate(TableName=source, ConsistentRead=True)
     with ThreadPoolExecutor(THREADS) as pool:
-        for page in pages:
+        for page in dynamodb.get_paginator("scan").paginate(TableName=source, ConsistentRead=True):
             missing += sum(pool.map(put, page["Items"]))
             read += len(page["Items"])
-    return missing, read
-
-
-def main() -> None:
-    if len(sys.argv) != 3 or not all(sys.argv[1:]):
-        raise SystemExit("Which table has the sessions? make restore FROM=sessions-restored")
-    try:
-        missing, read = restore(*sys.argv[1:])
-    except (BotoCoreError, ClientError) as error:
-        raise SystemExit(f"AWS refused: {error}") from None
-    print(f"{missing} of {read} sessions were missing, and are back.")
+    return f"{missing} of {read} sessions were missing, and are restored."
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 3 or not all(sys.argv[1:]):
+        raise SystemExit("Name the restored table: make restore FROM=sessions-restored")
+    try:
+        print(restore(*sys.argv[1:]))
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"AWS refused: {error}") from None

@@ -44,7 +44,7 @@ def test_the_readme_lists_every_event() -> None:
     assert sorted(DOCUMENTED) == sorted(path.stem for path in (ROOT / "events").glob("*.json"))
 
 
-@pytest.mark.parametrize(("name", "answer"), DOCUMENTED.items())
+@pytest.mark.parametrize(("name", "answer"), DOCUMENTED.items(), ids=DOCUMENTED)
 def test_an_event_gets_the_answer_that_the_readme_gives(ask: Ask, name: str, answer: str) -> None:
     assert describe(ask(name)) == answer
 

@@ -163,7 +163,7 @@ def test_a_record_that_is_not_a_session_becomes_a_dead_letter_and_blocks_no_othe
     assert letter["dynamodb"]["NewImage"] == {"pk": {"S": "acme#poison"}, "note": {"S": "by hand"}}
 
     dead_letters.send(letter)
-    assert replay(stack, "publish") == "1 letters: 0 sessions were announced, 1 records are dead letters again."
+    assert replay(stack, "publish") == "1 letters: 0 sessions were published, 1 records are dead letters again."
     assert dead_letters.wait(lambda messages: len(messages) == 2) == [letter, letter]
     assert replay(stack, "publish").startswith("0 letters")
 
@@ -227,7 +227,7 @@ def test_dead_letters_of_publish_events_can_be_replayed(
 def test_a_session_can_be_published_again_by_its_id(stack: Stack, token: str, heard: Queue) -> None:
     session = stack.post({}, token).json()
     heard.wait(bool)
-    assert replay(stack, f"acme#{session['id']}", "acme#none") == "1 of 2 sessions were announced."
+    assert replay(stack, f"acme#{session['id']}", "acme#none") == "1 of 2 sessions were published."
     first, second = heard.wait(lambda messages: len(messages) == 2)
     assert first["detail"] == second["detail"]
 

@@ -20,7 +20,7 @@ from conftest import ROOT
 from markdown import read_code_blocks
 from stack.conftest import Stack, run_bash
 
-from local_stack import ARCHITECTURE
+from local_stack.deployment import ARCHITECTURE
 
 NOT_IN_A_CLONE = (
     ".git",
@@ -155,7 +155,7 @@ def test_lost_sessions_can_be_copied_back_from_a_restored_table(
     changed = other | {"toAddress": {"S": "changed after the backup"}}
     dynamodb.put_item(TableName=table, Item=changed)
     dynamodb.delete_item(TableName=table, Key={"pk": lost["pk"]})
-    assert "1 of 2 sessions were missing, and are back." in run(put_back, CONFIG="dev")
+    assert "1 of 2 sessions were missing, and are restored." in run(put_back, CONFIG="dev")
     items = dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
     assert sorted(items, key=str) == sorted([lost, changed], key=str)
     assert "sessions-restored" not in dynamodb.list_tables()["TableNames"]

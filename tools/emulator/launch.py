@@ -1,9 +1,9 @@
-"""Starts the local AWS emulator so that its functions see what Lambda would show them: their layers, and no more.
+"""Start the emulator so that its functions find the packages of their layers and no others, as in Lambda.
 
-The emulator runs a Python function with its own interpreter, and so with its own packages: what is missing from a layer
-would go unnoticed here and fail on AWS. So it is told that its interpreter is one without any package.
+The emulator runs functions with its own interpreter, whose packages would hide a package that a layer lacks. This file
+points it to an interpreter without packages.
 
-    usage: launch.py FOLDER     FOLDER is where that interpreter's empty virtual environment is made
+    usage: launch.py FOLDER     makes the virtual environment of that interpreter in FOLDER
 """
 
 import runpy
