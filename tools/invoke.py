@@ -26,8 +26,6 @@ EVENTS = ROOT / "events"
 HOST = "host.docker.internal"  # the name of this machine in a container
 # The environment of the functions, which names the resources.
 VARIABLES = {
-    "POWERTOOLS_SERVICE_NAME": "sessions",
-    "POWERTOOLS_METRICS_NAMESPACE": "sessions",
     "SESSIONS_TABLE": "sessions",
     "DIRECTORY_TABLE": "directory",
     "EVENT_BUS": "sessions",

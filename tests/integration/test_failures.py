@@ -120,17 +120,17 @@ def check_response(row: dict[str, Any], response: dict[str, Any], logged: list[d
     assert [line["level"] for line in logged][-2:] == (["ERROR", "INFO"] if row["operator"] == "ERROR" else ["INFO"])
     assert "Traceback" in logged[-2]["exception"] if row["operator"] == "ERROR" else True
     assert not any(personal in str(logged) for personal in ("s3cret", "Lovelace", "ada@example.com"))
-    if row["name"].startswith("put:") and code != "InternalServerError":  # the log and a 504 name the session
+    if row["failure"].startswith("put:") and code != "InternalServerError":  # the log and a 504 name the session
         (session_id,) = {line["session_id"] for line in logged}
         assert re.fullmatch("[0-9a-f]{32}", session_id)
         assert code != "OutcomeUnknown" or session_id in body["responseStatus"]["message"]
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if "dripping" not in row["name"]], ids=lambda row: row["name"])
+@pytest.mark.parametrize("row", [row for row in ROWS if "dripping" not in row["failure"]], ids=lambda row: row["failure"])
 def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
     row: dict[str, Any], directory: DynamoDBClient, network: Network, logged: list[dict[str, Any]]
 ) -> None:
-    where, _, what = row["name"].partition(": ")
+    where, _, what = row["failure"].partition(": ")
     response = send(where, what, network)
     if response:
         check_response(row, response, logged)
@@ -148,12 +148,12 @@ def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
 
 def test_a_dripping_answer_ends_with_the_functions_timeout(template: dict[str, Any]) -> None:
     """No other row is left out above. Each byte starts botocore's timeout again, so Lambda ends the call."""
-    (row,) = [row for row in ROWS if "dripping" in row["name"]]
+    (row,) = [row for row in ROWS if "dripping" in row["failure"]]
     assert row["seconds"] == template["Resources"]["SessionsFunction"]["Properties"]["Timeout"]
 
 
 def test_each_fault_of_dynamodb_is_in_the_table() -> None:
-    assert set(FAULTS) <= {row["name"].partition(": ")[2].partition(",")[0] for row in ROWS}
+    assert set(FAULTS) <= {row["failure"].partition(": ")[2].partition(",")[0] for row in ROWS}
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 1, 1.5, 2, 2.5, ATTEMPT_SECONDS])

@@ -94,9 +94,9 @@ def read_sessions(messages: list[Message]) -> list[Message]:
 
 
 def replay(stack: Stack, *arguments: str) -> str:
-    """Run tools/replay.py, and return its output."""
+    """Run tools/recover.py, and return its output."""
     done = subprocess.run(
-        [sys.executable, ROOT / "tools/replay.py", "sessions", *arguments],
+        [sys.executable, ROOT / "tools/recover.py", "sessions", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -1,21 +1,27 @@
-"""Send the dead letters of a stack again. docs/operations.md tells when.
+"""Send the dead letters of a stack again, or restore lost sessions. docs/operations.md tells when.
 
-    usage: replay.py STACK publish            publish the sessions of the PublishDeadLetters queue
-           replay.py STACK flow-start         send the FlowStartDeadLetters queue to the flow engine's queue
-           replay.py STACK ACCOUNT#ID...      publish these sessions, as the table has them
+    usage: recover.py STACK publish           publish the sessions of the PublishDeadLetters queue
+           recover.py STACK flow-start        send the FlowStartDeadLetters queue to the flow engine's queue
+           recover.py STACK ACCOUNT#ID...     publish these sessions, as the table has them
+           recover.py STACK restore TABLE     copy the sessions that the stack's table lost back from a restored table
 
-A letter is deleted after it was sent, so an interrupted replay can be repeated. Consumers drop duplicates.
+Each command can be repeated. A letter is deleted after it was sent, and consumers drop duplicates. A restore leaves
+items of the stack's table unchanged, and can run while clients create sessions.
 """
 
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+THREADS = 16
 
 type Record = dict[str, Any]  # a record of the stream of the sessions table, in DynamoDB's wire format
 
@@ -88,6 +94,30 @@ def make_record(item: dict[str, Any]) -> Record:
     return {"eventName": "INSERT", "dynamodb": {"Keys": {"pk": item["pk"]}, "NewImage": item}}
 
 
+def restore(stack: Stack, source: str) -> str:
+    """Copy the sessions of a table that the stack's table lacks; return a sentence with their number."""
+    target = stack.ids["SessionsTable"]
+    config = Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 10})
+    dynamodb = boto3.client("dynamodb", config=config)
+    keys = [dynamodb.describe_table(TableName=table)["Table"]["KeySchema"] for table in (source, target)]
+    if keys[0] != keys[1]:
+        raise SystemExit(f"{source} is not a table of sessions: its key differs from the key of {target}.")
+
+    def put(item: dict[str, Any]) -> bool:
+        try:
+            dynamodb.put_item(TableName=target, Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    missing = read = 0
+    with ThreadPoolExecutor(THREADS) as pool:
+        for page in dynamodb.get_paginator("scan").paginate(TableName=source, ConsistentRead=True):
+            missing += sum(pool.map(put, page["Items"]))
+            read += len(page["Items"])
+    return f"{missing} of {read} sessions were missing, and are restored."
+
+
 def main() -> None:
     match sys.argv[1:]:
         case [name, "publish"]:
@@ -102,6 +132,8 @@ def main() -> None:
                 detail = letter["detail"] if "detail-type" in letter else letter  # EventBridge adds an envelope
                 stack.sqs.send_message(QueueUrl=stack.ids["FlowStartQueue"], MessageBody=json.dumps(detail))
             print(f"{count} letters went to the queue of the flow engine.")
+        case [name, "restore", table] if table:
+            print(restore(Stack(name), table))
         case [name, *keys] if keys and all("#" in key for key in keys):
             stack = Stack(name)
             published, _ = stack.publish(record for key in keys for record in stack.find_session({"pk": {"S": key}}))
