@@ -29,13 +29,10 @@ from botocore.session import get_session
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# One attempt connects, negotiates TLS under the same timeout, and waits for the answer.
 CONNECT_SECONDS = READ_SECONDS = 1.0
-ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS
-# A call starts no attempt that could end later than this after its first one.
-CALL_SECONDS = 8.0
-# A lookup repeats its call for unprocessed keys. Its last call starts when its last attempt could.
-LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
+ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS  # TLS has the timeout of the connection
+CALL_SECONDS = 8.0  # a call starts no attempt that could end later
+LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS  # a lookup starts no call for unprocessed keys that could end later
 ATTEMPTS_MAX = 4
 NOT_APPLIED_ATTEMPTS_MAX = 3  # if none of them may be applied
 
