@@ -1,11 +1,10 @@
 """Shared by all tests: the environment of the functions, the template as data, and events for the handlers.
 
-It loads neither moto nor a handler, so a test of pure functions starts at once. tests/integration/conftest.py does.
+Unit tests start in under a second, because this module loads neither moto nor a handler.
 """
 
 import json
 import os
-import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +15,7 @@ import yaml
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# The functions read these at import. Nothing in the tests ever reaches AWS.
+# The functions read these variables at import. No test reaches AWS.
 os.environ.update(
     AWS_DEFAULT_REGION="us-east-1",
     AWS_ACCESS_KEY_ID="test",
@@ -35,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class TemplateLoader(yaml.SafeLoader):
-    """Reads CloudFormation's short tags: `!Ref X` becomes {"Ref": "X"}, any other `!F x` {"Fn::F": x}."""
+    """Loader of CloudFormation's short tags: `!Ref X` becomes {"Ref": "X"}, and `!F x` becomes {"Fn::F": x}."""
 
 
 def construct_tag(loader: TemplateLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -53,24 +52,25 @@ TemplateLoader.add_multi_constructor("!", construct_tag)
 
 @pytest.fixture(scope="session")
 def template() -> dict[str, Any]:
-    """template.yaml, its short tags in their long form."""
+    """template.yaml, with the short tags in their long form."""
     content = yaml.load((ROOT / "template.yaml").read_text(), TemplateLoader)  # noqa: S506 (a SafeLoader)
     return cast("dict[str, Any]", content)
 
 
 def load_event(name: str) -> dict[str, Any]:
-    """An event of the folder events."""
+    """Return an event of the folder events."""
     return cast("dict[str, Any]", json.loads((ROOT / "events" / f"{name}.json").read_text()))
 
 
-# What events/README.md says that each event is answered.
-DOCUMENTED: dict[str, str] = dict(
-    re.findall(r"^\| `([a-z0-9-]+)\.json` \| .+ \| (.+) \|$", (ROOT / "events/README.md").read_text(), re.MULTILINE)
-)
+# The answer to each event, in the words of events/README.md.
+DOCUMENTED: dict[str, str] = {
+    row["event"].removesuffix(".json"): row["answer"]
+    for row in json.loads((ROOT / "docs/data/events.json").read_text())
+}
 
 
 def describe(answer: Any) -> str:  # noqa: ANN401
-    """An answer in the words of events/README.md."""
+    """Return an answer in the words of events/README.md."""
     match answer:
         case {"statusCode": 200, "headers": {"Idempotent-Replayed": "true"}}:
             return "200 with `Idempotent-Replayed: true`"
@@ -78,19 +78,17 @@ def describe(answer: Any) -> str:  # noqa: ANN401
             return "200"
         case {"statusCode": status, "body": body}:
             return f"{status} `{json.loads(body)['responseStatus']['errorCode']}`"
-        case {
-            "response": {"claimsAndScopeOverrideDetails": {"idTokenGeneration": added, "accessTokenGeneration": same}}
-        }:
-            assert added == same
-            return ", ".join(f"`{claim}`" for claim in added["claimsToAddOrOverride"]) + " on both tokens"
+        case {"response": {"claimsAndScopeOverrideDetails": added}}:
+            assert added["idTokenGeneration"] == added["accessTokenGeneration"]
+            claims = added["idTokenGeneration"]["claimsToAddOrOverride"]
+            return ", ".join(f"`{claim}`" for claim in claims) + " on both tokens"
     return f"`{json.dumps(answer)}`"
 
 
 def make_event(body: object = None, key: str | None = None, **claims: str | None) -> dict[str, Any]:
-    """A create by ada, as the gateway hands each request over: with an id of its own.
+    """Return a create by ada, with a request id of its own.
 
-    `body` is sent as JSON, or as it is if it is a string; `key` is its Idempotency-Key; a claim that is None is left
-    out.
+    A string is the body itself; any other body becomes JSON. `key` is the Idempotency-Key. A claim of None is omitted.
     """
     event = load_event("create-session")
     event["requestContext"]["requestId"] = secrets.token_urlsafe(11) + "="
@@ -103,7 +101,7 @@ def make_event(body: object = None, key: str | None = None, **claims: str | None
 
 
 def make_get(session_id: str, **claims: str | None) -> dict[str, Any]:
-    """A request of ada for a session. A claim that is None is left out."""
+    """Return a read of a session by ada. A claim of None is omitted."""
     event = load_event("get-session")
     event["rawPath"] = f"/sessions/{session_id}"
     event["pathParameters"]["sessionId"] = session_id

@@ -29,21 +29,18 @@ from botocore.session import get_session
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# One attempt connects, negotiates TLS under the same timeout, and waits for the answer.
 CONNECT_SECONDS = READ_SECONDS = 1.0
-ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS
-# A call starts no attempt that could end later than this after its first one.
-CALL_SECONDS = 8.0
-# A lookup repeats its call for unprocessed keys. Its last call starts when its last attempt could.
-LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
+ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS  # TLS has the timeout of the connection
+CALL_SECONDS = 8.0  # a call starts no attempt that could end later
+LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS  # a lookup starts no call for unprocessed keys that could end later
 ATTEMPTS_MAX = 4
 NOT_APPLIED_ATTEMPTS_MAX = 3  # if none of them may be applied
 
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
-# botocore's parsers raise the last three for an answer that is not UTF-8, or JSON of another shape.
+# botocore raises the last three for an answer that is not UTF-8, is JSON of another shape, or has a damaged checksum.
 CALL_ERRORS = (
     *(ClientError, HTTPClientError, SSLError, ChecksumError, *NEVER_SENT),
-    *(ResponseParserError, UnicodeDecodeError, AttributeError, TypeError),
+    *(ResponseParserError, ValueError, AttributeError, TypeError),
 )
 THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 # The first is an answer. The others say that this service sent a request that is never valid: a bug.

@@ -1,4 +1,4 @@
-"""DynamoDB's wire format, to and from plain values: strings, booleans, lists and objects.
+"""DynamoDB's wire format, to and from plain values: strings, booleans, integers, lists and objects.
 
 boto3's TypeSerializer takes 30 µs for an item where `to_wire` takes 6, and needs boto3, whose import takes 50 ms.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def to_wire(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain attributes in DynamoDB's wire format. Raise TypeError for a number or None."""
+    """Return plain attributes in DynamoDB's wire format. Raise TypeError for None or a fraction."""
     return {name: to_wire_value(value) for name, value in attributes.items()}
 
 
@@ -17,6 +17,8 @@ def to_wire_value(value: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
         return {"S": value}
     if isinstance(value, bool):
         return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
     if isinstance(value, dict):
         return {"M": to_wire(value)}
     return {"L": [to_wire_value(each) for each in value]}
@@ -33,4 +35,6 @@ def from_wire_value(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
         return from_wire(content)
     if kind == "L":
         return [from_wire_value(each) for each in content]
+    if kind == "N":
+        return int(content)
     return None if kind == "NULL" else content

@@ -67,10 +67,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         outcome = "InternalServerError"
         response = respond_error(ServiceError(outcome), request_id, callback)
         logger.exception("Unexpected error", extra=log_fields)
-    log_fields |= {
-        "status": response["statusCode"],
-        "milliseconds": round((time.perf_counter() - started) * 1000, 1),
-    }
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    log_fields |= {"status": response["statusCode"], "milliseconds": milliseconds}
     logger.info(outcome, extra=log_fields | make_metric(outcome, channel))
     return response
 

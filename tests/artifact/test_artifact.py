@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from local_stack import ARCHITECTURE
+from local_stack.deployment import ARCHITECTURE
 
 ARM, X86 = 0xB7, 0x3E  # e_machine in an ELF header
 BUILDS = {

@@ -1,5 +1,5 @@
-# ruff: noqa: UP045 (Optional is what the client's own reflection reads)
-"""What ServiceStack's code generator makes of the contract for Python."""
+# ruff: noqa: UP045 (the client's reflection reads Optional)
+"""The DTOs of the contract for Python, as ServiceStack's code generator writes them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -160,3 +160,22 @@ class NewSession(IReturn[SessionInfo], IPost):  # type: ignore[misc] # the clien
     destination: Optional[str] = None
     member_email_addresses: Optional[list[str]] = field(default_factory=list)
     start_session: Optional[bool] = None
+
+
+# A request with every field. The demo data has the records that it refers to, except for the parent.
+EVERY_FIELD = {
+    "displayName": "Zoë ☎",
+    "channel": "Chat",
+    "direction": "Incoming",
+    "callState": "Ringing",
+    "fromAddress": "zoë@example.com",
+    "fromName": "Zoë 😀",
+    "toAddress": "ada@example.com",
+    "parentSessionId": "0123456789abcdef0123456789abcdef",
+    "customerId": "northwind-paris",
+    "withAddress": "user:bob",
+    "fromPhoneNumber": "+15550100001",
+    "destination": "北京 \u2028 <b>",
+    "memberEmailAddresses": ["bob@example.com"],
+    "startSession": True,
+}

@@ -1,4 +1,4 @@
-// The unmodified @servicestack/client against a running stack; tests/stack/test_servicestack_clients.py runs it.
+// The unmodified @servicestack/client against a running stack. tests/stack/test_servicestack_clients.py runs this file.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -21,7 +21,7 @@ const CLIENTS = {
     },
 }
 
-/** A client, and the requests that it sends. */
+/** Return a client, and the list of the requests that it sends. */
 function connect(make, token = TOKEN) {
     const client = make(), sent = []
     client.bearerToken = token
@@ -30,7 +30,7 @@ function connect(make, token = TOKEN) {
 }
 
 for (const [name, { make, path, contentType }] of Object.entries(CLIENTS)) {
-    test(`${name} creates a session on the path that is its default`, async () => {
+    test(`${name} creates a session on its default path`, async () => {
         const { client, sent } = connect(make)
         const session = await client.post(new NewSession({ channel: 'Voice' }))
         assert.equal(sent[0].url, BASE_URL + path)
@@ -46,7 +46,7 @@ for (const [name, { make, path, contentType }] of Object.entries(CLIENTS)) {
         assert.equal(session.channel, 'Fax')
     })
 
-    test(`${name} shows an invalid value as the error of its field`, async () => {
+    test(`${name} shows the error of each field`, async () => {
         const { client } = connect(make)
         const result = await client.api(new NewSession({ channel: 'Telex', fromName: 'n'.repeat(257) }))
         assert.equal(result.errorCode, 'ValidationException')
@@ -56,14 +56,14 @@ for (const [name, { make, path, contentType }] of Object.entries(CLIENTS)) {
     })
 }
 
-test('every field arrives, and comes back as it was sent', async () => {
+test('a client sends every field, and receives it unchanged', async () => {
     const session = await connect(CLIENTS.JsonServiceClient.make).client.post(new NewSession(EVERY_FIELD))
     for (const name of Object.keys(EVERY_FIELD).filter(name => name in session))
         assert.deepEqual(session[name], EVERY_FIELD[name], name)
     assert.equal(session.dialState, 'Active')
 })
 
-test('null fields and lists are absent ones', async () => {
+test('null means absent', async () => {
     const nulls = Object.fromEntries(Object.keys(EVERY_FIELD).map(name => [name, null]))
     const { client, sent } = connect(CLIENTS.JsonServiceClient.make)
     const session = await client.post(new NewSession(nulls))
@@ -72,7 +72,7 @@ test('null fields and lists are absent ones', async () => {
     assert.equal(session.dialState, 'None')
 })
 
-test('an error that is thrown is a responseStatus', async () => {
+test('a thrown error has a responseStatus', async () => {
     const { client } = connect(CLIENTS.JsonServiceClient.make)
     const error = await client.post(new NewSession({ channel: 'Telex' })).catch(error => error)
     assert.equal(error.responseStatus.errorCode, 'ValidationException')

@@ -1,101 +1,76 @@
-"""The table of failures in docs/operations.md: each row is made to happen, and must turn out as the row says."""
+"""The failure table, docs/data/failures.json: each row happens here, and the outcome must be the row's.
+
+`calls` counts the calls of DynamoDB by one request. `seconds` is their longest time: each call that is slow or
+unreachable takes its timeout, other answers take none, and each pause has its full length.
+"""
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
-from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, HTTPClientError, ReadTimeoutError
 from conftest import CONTEXT, ROOT, load_event, make_event, make_get
+from integration.api import scan
+from integration.dynamodb_faults import (
+    CORRUPT,
+    CUT_SHORT,
+    DENIED,
+    EVERY_CALL,
+    FAILED,
+    HTML,
+    INVALID,
+    RESET,
+    SLOW,
+    THROTTLED,
+    UNREACHED,
+    Applied,
+    Fault,
+    Network,
+    make_answer,
+    refuse,
+)
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from aws.client import ATTEMPT_SECONDS, CALL_SECONDS, LOOKUP_SECONDS
+from aws.wire import to_wire
 from directory import add_claims
-from aws import wire
-from sessions import handler, store
 from sessions.authentication import authenticate
-from aws.client import make_client
+from sessions.handler import handler
 from sessions.idempotency import derive_session_id
 
-URL = "https://dynamodb.test"
-ROWS = [
-    [cell.strip() for cell in row.split("|")[1:-1]]
-    for row in re.findall(r"^\| [a-z-]+: .*", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
-]
+ROWS: list[dict[str, Any]] = json.loads((ROOT / "docs/data/failures.json").read_text())
 OPERATIONS = {"put": "PutItem", "lookup": "BatchGetItem", "get": "GetItem"}
+UNPROCESSED = {
+    "Responses": {},
+    "UnprocessedKeys": {"directory": {"Keys": [to_wire({"pk": "ACCOUNT#acme", "sk": "CUSTOMER#northwind"})]}},
+}
 
-type Fault = Callable[[], AWSResponse]
-
-
-def refuse(status: int, code: str) -> Fault:
-    return lambda: make_answer(status, json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode())
-
-
-def lose(error: type[HTTPClientError | ConnectTimeoutError]) -> Fault:
-    def fail() -> AWSResponse:
-        raise error(endpoint_url=URL)
-
-    return fail
-
-
-class Body:
-    """The body of an HTTP response, as botocore reads it."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def stream(self) -> Iterator[bytes]:
-        yield self.content
-
-
-def make_answer(status: int, content: bytes) -> AWSResponse:
-    return AWSResponse(URL, status, HTTPHeaders(), Body(content))
-
-
-# How DynamoDB's answers fail, whichever call it is. The other situations are in `send`.
-FAULTS: dict[str, Fault] = {
-    "throttled": refuse(400, "ThrottlingException"),
-    "5xx": refuse(500, "InternalServerError"),
-    "reset": lose(ConnectionClosedError),
-    "reset before the write": lose(ConnectionClosedError),
-    "reset after the write": lose(ConnectionClosedError),
-    "reset after the write, once": lose(ConnectionClosedError),
-    "cut short": lambda: make_answer(200, b""),
-    "slow": lose(ReadTimeoutError),
-    "slow, with a key": lose(ReadTimeoutError),
-    "unreachable": lose(ConnectTimeoutError),
-    "access denied": refuse(400, "AccessDeniedException"),
+# The fault of every call, whichever the operation. The other situations are in `break_down`.
+FAULTS: dict[str, Fault | Applied] = {
+    "throttled": THROTTLED,
+    "unreachable": UNREACHED,
+    "access denied": DENIED,
     "clock skew": refuse(400, "InvalidSignatureException"),
+    "5xx": FAILED,
+    "5xx after the write": Applied(FAILED),
+    "slow": SLOW,
+    "reset": RESET,
+    "reset before the write": RESET,
+    "reset after the write": Applied(RESET),
+    "applied twice": Applied(),
+    "cut short": CUT_SHORT,
+    "corrupt answer": CORRUPT,
+    "answered by something else": HTML,
+    "invalid request": INVALID,
+    "keys left unprocessed": make_answer(200, UNPROCESSED | {"ConsumedCapacity": []}),
 }
 
 
-def inject(what: str, operation: str, dynamodb: DynamoDBClient) -> None:
-    """Make each attempt of an operation fail in this way; or the first one only, if it is `once`."""
-    faults = [FAULTS[what]] * (1 if what.endswith("once") else 9)
-
-    def answer(request: AWSPreparedRequest, **_: object) -> Any:  # noqa: ANN401 (the stubs say None)
-        if not faults:
-            return None
-        content = json.loads(cast("bytes", request.body))
-        if what.startswith("reset after"):
-            dynamodb.put_item(TableName=content["TableName"], Item=content["Item"])
-        request.body = b'{"TableName": "none", "Item": {"pk": {"S": ""}}, "Key": {}, "RequestItems": {}}'  # for moto
-        return faults.pop()()
-
-    store.client.meta.events.register_first(f"before-send.dynamodb.{operation}", answer)
-
-
-def scan(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
-    return [wire.from_wire(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
-
-
 def make_request(where: str, what: str) -> dict[str, Any]:
-    """The create that meets the situation of a row."""
+    """Return the create that meets the situation of a row."""
     if where == "lookup":
         return make_event({"customerId": "northwind"})
-    event = make_event({"displayName": "x"}, "k" if where == "replay" or what.endswith("key") else None)
+    event = make_event({"displayName": "s3cret"}, "k" if where == "replay" or what.endswith("with a key") else None)
     if what == "malformed":
         event["body"] = 1
     elif what == "no claims":
@@ -103,66 +78,95 @@ def make_request(where: str, what: str) -> dict[str, Any]:
     return event
 
 
-def break_down(where: str, what: str, session_id: str, dynamodb: DynamoDBClient) -> None:
+def break_down(where: str, what: str, session_id: str, network: Network) -> None:
     """Bring a row's situation about."""
-    if what in FAULTS:
-        inject(what, OPERATIONS[where], dynamodb)
+    fault, *modes = what.split(", ")
+    if fault in FAULTS:
+        network.inject(OPERATIONS[where], *[FAULTS[fault]] * (1 if "once" in modes else EVERY_CALL))
     elif what == "table missing":
-        dynamodb.delete_table(TableName="directory" if where == "lookup" else "sessions")
+        network.dynamodb.delete_table(TableName="sessions" if where in {"put", "get"} else "directory")
     elif what == "bad item":
-        dynamodb.put_item(TableName="sessions", Item=wire.to_wire({"pk": f"acme#{session_id}", "id": session_id}))
+        item = {"pk": f"acme#{session_id}", "id": session_id}
+        network.dynamodb.put_item(TableName="sessions", Item=to_wire(item))
     elif what == "bad entry":
         key = {"pk": "ACCOUNT#acme", "sk": "CUSTOMER#northwind"}
-        dynamodb.put_item(TableName="directory", Item=wire.to_wire(key))
+        network.dynamodb.put_item(TableName="directory", Item=to_wire(key))
 
 
-def send(where: str, what: str, dynamodb: DynamoDBClient) -> dict[str, Any]:
-    """The response to a request of a row, in its situation."""
-    create = make_request(where, what)
+def send(where: str, what: str, network: Network) -> dict[str, Any]:
+    """Return the response to the request of a row."""
+    request = make_request(where, what)
+    session_id = derive_session_id(authenticate(make_event()), "k")
     if where == "get":
-        session_id = json.loads(handler.handler(create, CONTEXT)["body"])["id"]
-        break_down(where, what, session_id, dynamodb)
-        return handler.handler(make_get(session_id), CONTEXT)
-    break_down(where, what, derive_session_id(authenticate(make_event()), "k"), dynamodb)
-    return handler.handler(create, CONTEXT)
-
-
-@pytest.mark.parametrize("row", ROWS, ids=[name for name, *_ in ROWS])
-def test_a_failure_turns_out_as_documented(
-    row: list[str], directory: DynamoDBClient, monkeypatch: pytest.MonkeyPatch, logged: list[dict[str, Any]]
-) -> None:
-    name, seen, stored, told = row
-    where, what = name.split(": ")
+        session_id = json.loads(handler(request, CONTEXT)["body"])["id"]
+        request = make_get(session_id)
+        network.calls.clear()
+    break_down(where, what, session_id, network)
     if where == "sign-in":
-        directory.delete_table(TableName="directory")
         with pytest.raises(Exception, match="ResourceNotFoundException"):
             add_claims.handler(load_event("add-claims"), CONTEXT)
-        return
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(store, "client", make_client("dynamodb"))
-    response = send(where, what, directory)
+        return {}
+    return handler(request, CONTEXT)
 
+
+def check_response(row: dict[str, Any], response: dict[str, Any], logged: list[dict[str, Any]]) -> None:
+    """Check what the client sees and what the log contains."""
+    status, _, code = row["client"].partition(" ")
     body = json.loads(response["body"])
-    status, _, code = seen.partition(" ")
     assert (response["statusCode"], body.get("responseStatus", {}).get("errorCode", "")) == (int(status), code)
     assert response["headers"].get("Retry-After") == ("1" if code == "ServiceUnavailable" else None)
-    levels = [line["level"] for line in logged]
-    assert levels[-2 if told == "ERROR" else -1 :] == ["ERROR", "INFO"][-2 if told == "ERROR" else 1 :]
-    assert ("ERROR" in levels) == (told == "ERROR")
-    if where == "put":  # whoever asks about the session finds the request
+    assert "Idempotent-Replayed" not in response["headers"]
+    assert not any(private in response["body"] for private in ("private", "Traceback", "Error:"))
+    assert [line["level"] for line in logged][-2:] == (["ERROR", "INFO"] if row["operator"] == "ERROR" else ["INFO"])
+    assert "Traceback" in logged[-2]["exception"] if row["operator"] == "ERROR" else True
+    assert not any(personal in str(logged) for personal in ("s3cret", "Lovelace", "ada@example.com"))
+    if row["failure"].startswith("put:") and code != "InternalServerError":  # the log and a 504 name the session
         (session_id,) = {line["session_id"] for line in logged}
         assert re.fullmatch("[0-9a-f]{32}", session_id)
         assert code != "OutcomeUnknown" or session_id in body["responseStatus"]["message"]
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "dripping" not in row["failure"]], ids=lambda row: row["failure"])
+def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
+    row: dict[str, Any], directory: DynamoDBClient, network: Network, logged: list[dict[str, Any]]
+) -> None:
+    where, _, what = row["failure"].partition(": ")
+    response = send(where, what, network)
+    if response:
+        check_response(row, response, logged)
+    assert (len(network.calls), round(network.seconds, 3)) == (row["calls"], row["seconds"])
     items = scan(directory) if "sessions" in directory.list_tables()["TableNames"] else []
-    if stored == "nothing":
+    if row["stored"] == "nothing":
         assert items == []
-    elif stored == "the session":
-        assert [item["displayName"] for item in items] == ["x"]
-    elif stored == "the bad item":
+    elif row["stored"] == "the session":
+        assert [item["displayName"] for item in items] == ["s3cret"]
+    elif row["stored"] == "the bad item":
         assert [set(item) for item in items] == [{"pk", "id"}]
     else:
-        assert stored == "perhaps"
+        assert row["stored"] == "perhaps"
 
 
-def test_each_way_in_which_dynamodb_fails_is_in_the_table() -> None:
-    assert set(FAULTS) <= {name.split(": ")[1] for name, *_ in ROWS}
+def test_a_dripping_answer_ends_with_the_functions_timeout(template: dict[str, Any]) -> None:
+    """No other row is left out above. Each byte starts botocore's timeout again, so Lambda ends the call."""
+    (row,) = [row for row in ROWS if "dripping" in row["failure"]]
+    assert row["seconds"] == template["Resources"]["SessionsFunction"]["Properties"]["Timeout"]
+
+
+def test_each_fault_of_dynamodb_is_in_the_table() -> None:
+    assert set(FAULTS) <= {row["failure"].partition(": ")[2].partition(",")[0] for row in ROWS}
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 1, 1.5, 2, 2.5, ATTEMPT_SECONDS])
+@pytest.mark.parametrize("fault", [SLOW, UNREACHED])
+def test_a_put_ends_in_8_seconds_and_a_lookup_in_13_whatever_each_attempt_takes(
+    directory: DynamoDBClient, network: Network, fault: Fault, seconds: float
+) -> None:
+    network.seconds_of_a_fault = seconds
+    network.inject("PutItem", *[fault] * EVERY_CALL)
+    handler(make_event({}), CONTEXT)
+    assert network.seconds <= CALL_SECONDS == 8
+    network.seconds = 0
+    network.inject("BatchGetItem", *[fault, FAULTS["keys left unprocessed"]] * EVERY_CALL)
+    handler(make_event({"customerId": "northwind"}), CONTEXT)
+    assert network.seconds <= LOOKUP_SECONDS == 13
+    assert scan(directory) == []

@@ -1,8 +1,8 @@
-"""Creates over a network that fails at random: never twice, never lost, and never a reply that is not true.
+"""Creates over a network that fails at random: never stored twice, never lost, and every reply is true.
 
     handlers, in threads ── botocore ── TCP ──> Connection, which injects the faults ──> DynamoDB, a dictionary
 
-moto is no use here: it takes 10 ms of CPU for a call, and its check of a condition and its write are not one step.
+moto does not serve here: it takes 10 ms of CPU for a call, and its check of a condition and its write are two steps.
 """
 
 import json
@@ -10,59 +10,60 @@ import logging
 import random
 import socket
 import struct
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
-from typing import Any, cast
+from typing import Any
+from zlib import crc32
 
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
-from conftest import Context, make_event
+from conftest import CONTEXT, make_event
 
-from sessions import client, store, wire
+from aws import wire
 from aws.client import make_client
+from sessions import store
 from sessions.handler import handler
 
 CREATES = 2_000
 THREADS = 8
-FAULT_RATE = 0.3
 FAULTS = [
     "reset",
     "throttled",
     "failed",
     "stalled",
     "late",  # as stalled, but DynamoDB gets the request when the client has given up
+    "answered by something else",
+    "applied twice",
     "applied, then reset",
     "applied, then failed",
     "applied, then stalled",
+    "applied, then corrupt",
+    "applied, then answered by something else",
     "applied, then cut by a reset",
     "applied, then cut by an end",
 ]
 UNREAD, UNREAD_RATE = "reset before the request was read", 0.02
-BODIES: list[dict[str, Any]] = [
-    {},
-    {"displayName": "Zoë"},
-    {"customerId": "northwind"},
-]
+THROTTLED = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}'
+FOREIGN = [b"{}", b"<html>Sign in to the network</html>"]
+BODIES: list[dict[str, Any]] = [{}, {"displayName": "Zoë"}, {"customerId": "northwind"}]
 
 type Response = dict[str, Any]
 
 
 class Connection(BaseHTTPRequestHandler):
-    """A connection of the handlers' client. Whoever hangs up ends it."""
+    """A connection of the handlers' client. A peer that hangs up ends it."""
 
     protocol_version = "HTTP/1.1"
     timeout = 1  # seconds, then an idle one is closed: botocore leaves that to the garbage collector
     server: "DynamoDB"
 
     def handle_one_request(self) -> None:
-        """Now and then the connection is reset before anything of the request is read."""
+        """Now and then, reset the connection before anything of the request is read."""
         if self.server.random.random() < UNREAD_RATE:
-            self.server.seen[UNREAD] += 1
+            self.server.injected[UNREAD] += 1
             self.close_connection = True
             self.reset()
         else:
@@ -73,33 +74,44 @@ class Connection(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         fault = self.server.next_fault()
         self.close_connection = fault is not None
-        if fault == "throttled":
-            self.reply(400, b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}')
-        elif fault == "failed":
-            self.reply(500, b"{}")
-        elif fault == "reset":
-            self.reset()
-        elif fault == "stalled":
-            self.await_the_end()
-        elif fault == "late":
-            self.await_the_end()
-            self.server.apply(operation, request)
-        else:
+        status, answer = 200, b""
+        if fault is None or fault.startswith("applied"):
             status, answer = self.server.apply(operation, request)
-            if fault == "applied, then reset":
-                self.reset()
-            elif fault == "applied, then failed":
-                self.reply(500, b"{}")
-            elif fault == "applied, then stalled":
-                self.await_the_end()
-            else:
-                self.reply(status, answer, fault)
+        if fault == "applied twice":
+            status, answer = self.server.apply(operation, request)
+        self.answer(fault, status, answer)
+        if fault == "late":
+            self.server.apply(operation, request)
 
-    def reply(self, status: int, body: bytes, fault: str | None = None) -> None:
-        content = f"HTTP/1.1 {status} -\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-        self.wfile.write(content[: self.server.random.randrange(len(content))] if fault else content)
-        if fault == "applied, then cut by a reset":
-            self.reset()
+    def answer(self, fault: str | None, status: int, answer: bytes) -> None:
+        """Send DynamoDB's answer, or let the fault replace it."""
+        match (fault or "").removeprefix("applied, then "):
+            case "" | "applied twice":
+                self.reply(status, answer)
+            case "throttled":
+                self.reply(400, THROTTLED)
+            case "failed":
+                self.reply(500, b"{}")
+            case "answered by something else":
+                self.reply(200, self.server.random.choice(FOREIGN))
+            case "corrupt":
+                self.reply(status, answer.replace(b"Northwind", b"Southwind"), checksum=crc32(answer) ^ 1)
+            case "reset":
+                self.reset()
+            case "cut by a reset":
+                self.reply(status, answer, cut=True)
+                self.reset()
+            case "cut by an end":
+                self.reply(status, answer, cut=True)
+            case _:
+                self.await_the_end()
+
+    def reply(self, status: int, body: bytes, checksum: int | None = None, *, cut: bool = False) -> None:
+        """Send an answer with its checksum or a wrong one, or only a part of the answer."""
+        checksum = crc32(body) if checksum is None else checksum
+        head = f"HTTP/1.1 {status} -\r\nx-amz-crc32: {checksum}\r\nContent-Length: {len(body)}\r\n\r\n"
+        content = head.encode() + body
+        self.wfile.write(content[: self.server.random.randrange(len(content))] if cut else content)
 
     def reset(self) -> None:
         """Let the close of the connection be a reset."""
@@ -109,32 +121,35 @@ class Connection(BaseHTTPRequestHandler):
         self.rfile.read(1)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class DynamoDB(ThreadingHTTPServer):
     """A table of sessions and one customer, behind connections that fail."""
 
-    daemon_threads = False  # so that its close waits for what is under way
+    daemon_threads = False  # its close waits for the requests in flight
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, fault_rate: float, seed: int) -> None:
         super().__init__(("127.0.0.1", 0), Connection)
+        self.fault_rate = fault_rate
         self.random = random.Random(seed)  # noqa: S311
-        self.seen: Counter[str | None] = Counter()
+        self.injected: Counter[str | None] = Counter()
         self.turn = Lock()
         northwind = {"sk": "CUSTOMER#northwind", "breadcrumb": [{"id": "northwind", "name": "Northwind"}]}
         self.directory = {"CUSTOMER#northwind": wire.to_wire(northwind)}
         self.sessions: dict[str, Any] = {}
 
     def next_fault(self) -> str | None:
-        fault = self.random.choice(FAULTS) if self.random.random() < FAULT_RATE else None
-        self.seen[fault] += 1
+        fault = self.random.choice(FAULTS) if self.random.random() < self.fault_rate else None
+        self.injected[fault] += 1
         return fault
 
-    def apply(self, operation: str, request: Any) -> tuple[int, bytes]:  # noqa: ANN401
-        """The two operations of a create, one at a time as DynamoDB does them to an item: status and answer."""
+    def apply(self, operation: str, request: dict[str, Any]) -> tuple[int, bytes]:
+        """Apply one of a create's two operations, one at a time as DynamoDB does for an item: status and answer."""
         with self.turn:
             answer = self.put_item(**request) if operation == "PutItem" else self.batch_get_item(**request)
+        if request.get("ReturnConsumedCapacity") == "TOTAL" and "__type" not in answer:
+            answer["ConsumedCapacity"] = {} if operation == "PutItem" else []
         return (400 if "__type" in answer else 200), json.dumps(answer).encode()
 
     def put_item(self, Item: Any, ConditionExpression: str = "", **_: object) -> dict[str, Any]:  # noqa: ANN401, N803
@@ -144,7 +159,7 @@ class DynamoDB(ThreadingHTTPServer):
         self.sessions[Item["pk"]["S"]] = Item
         return {}
 
-    def batch_get_item(self, RequestItems: Any) -> dict[str, Any]:  # noqa: ANN401, N803
+    def batch_get_item(self, RequestItems: Any, **_: object) -> dict[str, Any]:  # noqa: ANN401, N803
         found: dict[str, list[Any]] = {"directory": [], "sessions": []}
         for table, wanted in RequestItems.items():
             items, name = (self.sessions, "pk") if table == "sessions" else (self.directory, "sk")
@@ -157,7 +172,7 @@ class DynamoDB(ThreadingHTTPServer):
 
 @contextmanager
 def serve(server: ThreadingHTTPServer) -> Iterator[str]:
-    """The URL of a server that runs in a thread until the end."""
+    """Run a server in a thread, and yield its URL."""
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -170,72 +185,72 @@ def serve(server: ThreadingHTTPServer) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def silent() -> Iterator[None]:
-    """Writing the traces of all that fails would take most of the time."""
+    """Log nothing: tracebacks would take most of the time."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
 
 
-class Countdown(Context):
-    """The context of an invocation that has the time to repeat each of its calls once."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def get_remaining_time_in_millis(self) -> int:
-        self.asked += 1
-        return 28_000 if self.asked == 1 else 13_000
-
-
 def create(number: int, key: str | None) -> Response:
-    return handler(make_event(BODIES[number % len(BODIES)], key), cast("LambdaContext", Countdown()))
+    return handler(make_event(BODIES[number % len(BODIES)], key), CONTEXT)
 
 
-def run_creates(make: Callable[[int], list[Response]]) -> tuple[list[list[Response]], dict[str, Any]]:
-    """What `make` replies to 0, 1, 2, …, called by many threads while connections fail; and then the table, by id."""
+def run_creates(
+    fault_rate: float, make: Callable[[int], list[Response]]
+) -> tuple[list[list[Response]], dict[str, dict[str, Any]]]:
+    """Call `make` with 0, 1, 2, … in many threads while connections fail. Return its responses, and the items by id."""
     seed = random.randrange(2**32)  # noqa: S311
     print(f"seed {seed}")  # noqa: T201
-    with pytest.MonkeyPatch.context() as patch, serve(dynamodb := DynamoDB(seed)) as url:
+    with pytest.MonkeyPatch.context() as patch, serve(dynamodb := DynamoDB(fault_rate, seed)) as url:
         patch.setenv("AWS_ENDPOINT_URL", url)
-        patch.setattr(client, "Config", lambda **settings: Config(**settings | {"read_timeout": 0.2}))
-        patch.setattr("time.sleep", lambda _: None)  # botocore's pauses and ours
-        patch.setattr(store, "client", make_client("dynamodb"))
+        patch.setattr("time.sleep", lambda _: None)
+        patch.setattr(store, "client", make_client("dynamodb", read_seconds=0.1))
         with closing(store.client), ThreadPoolExecutor(THREADS) as threads:
             replies = list(threads.map(make, range(CREATES)))
-    print(dict(dynamodb.seen), Counter(each["statusCode"] for several in replies for each in several))  # noqa: T201
-    assert set(dynamodb.seen) == {None, UNREAD, *FAULTS}
+    print(dict(dynamodb.injected), Counter(each["statusCode"] for several in replies for each in several))  # noqa: T201
+    assert set(dynamodb.injected) == {None, UNREAD, *FAULTS}
     items = [wire.from_wire(item) for item in dynamodb.sessions.values()]
+    assert all(item["customerName"] == "Northwind" for item in items if "customerId" in item)
     return replies, {item["id"]: item for item in items}
 
 
-def assert_true(response: Response, stored: dict[str, Any]) -> str:
-    """The id of the session that a success replies, which is stored and equals it."""
+def read_stored_id(response: Response, stored: dict[str, dict[str, Any]]) -> str:
+    """Return the id of the session in a success. The session is stored, and equals the stored one."""
     session = json.loads(response["body"])
     item = stored[session["id"]]
     assert item | session == item
     return str(session["id"])
 
 
-def test_with_keys_and_retries_each_key_creates_exactly_one_session() -> None:
+@pytest.mark.parametrize("fault_rate", [0.3, 0.45])
+def test_with_keys_and_retries_each_key_creates_exactly_one_session(fault_rate: float) -> None:
     def send_until_it_succeeds(number: int) -> list[Response]:
-        number -= number % 10 == 9  # which repeats the request before it, at the same time
+        number -= number % 10 == 9  # one request in ten is sent twice, at the same time
         responses = [create(number, f"key-{number}")]
         while responses[-1]["statusCode"] == 503 and len(responses) < 50:
             responses.append(create(number, f"key-{number}"))
         return responses
 
-    replies, stored = run_creates(send_until_it_succeeds)
+    replies, stored = run_creates(fault_rate, send_until_it_succeeds)
     assert {each["statusCode"] for several in replies for each in several} <= {200, 503}
-    assert {assert_true(several[-1], stored) for several in replies} == set(stored)
+    assert {read_stored_id(several[-1], stored) for several in replies} == set(stored)
     assert len(stored) == CREATES - CREATES // 10
+    by_session: defaultdict[str, list[list[Response]]] = defaultdict(list)
+    for several in replies:
+        by_session[read_stored_id(several[-1], stored)].append(several)
+    for requests in by_session.values():  # a request that created its session is not marked as replayed
+        created = ["Idempotent-Replayed" not in several[-1]["headers"] for several in requests]
+        assert sum(created) <= 1
+        assert sum(created) == 1 or any(len(several) > 1 for several in requests)
 
 
-def test_without_keys_every_reply_is_true() -> None:
-    replies, stored = run_creates(lambda number: [create(number, None)])
+@pytest.mark.parametrize("fault_rate", [0.3, 0.45])
+def test_without_keys_every_reply_is_true(fault_rate: float) -> None:
+    replies, stored = run_creates(fault_rate, lambda number: [create(number, None)])
     by_status: dict[int, list[Response]] = {200: [], 503: [], 504: []}
     for (response,) in replies:
         by_status[response["statusCode"]].append(response)
-    created = {assert_true(response, stored) for response in by_status[200]}
+    created = {read_stored_id(response, stored) for response in by_status[200]}
     unknown = {json.loads(each["body"])["responseStatus"]["message"].split()[1] for each in by_status[504]}
     assert len(created) == len(by_status[200])
-    assert set(stored) - unknown == created  # so nothing is stored of those that were answered 503
+    assert set(stored) - unknown == created  # nothing is stored of the creates that were answered 503

@@ -10,13 +10,14 @@ from aws_lambda_powertools.metrics.provider import cold_start
 from conftest import CONTEXT, make_event, make_get
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from sessions import handler, store
+from sessions import store
 from sessions.errors import ERRORS, ServiceError
+from sessions.handler import handler
 
 type Metric = tuple[str, str, frozenset[str]]
 """Namespace, name, and the names of its dimensions."""
 
-STACK = "sessions"  # the namespace that conftest gives to the functions; the stack's name in the template
+STACK = "sessions"  # the stack's name, which is the namespace of its metrics
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -35,8 +36,8 @@ AWS_METRICS = {
 }
 
 
-def measured(line: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """The metrics that CloudWatch takes from a log line, each counted once, with their dimensions."""
+def read_metrics(line: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the metrics of a log line with their dimensions. Each must be a count of 1."""
     if "_aws" not in line:
         return {}
     (directive,) = line["_aws"]["CloudWatchMetrics"]
@@ -50,7 +51,7 @@ def measured(line: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def warm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cold starts are a test of their own."""
+    """No cold start, unless a test asks for one."""
     monkeypatch.setattr(cold_start, "is_cold_start", False)
 
 
@@ -58,18 +59,20 @@ def warm(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_created_session_is_counted_by_its_channel(
     dynamodb: DynamoDBClient, logged: list[dict[str, Any]], channel: str | None
 ) -> None:
-    handler.handler(make_event({"channel": channel}), CONTEXT)
-    assert [measured(line) for line in logged] == [
+    handler(make_event({"channel": channel}), CONTEXT)
+    assert [read_metrics(line) for line in logged] == [
         {"SessionsCreated": {"service": "sessions", "channel": channel or "None"}}
     ]
     assert dynamodb.scan(TableName="sessions")["Count"] == 1
 
 
-def test_a_replay_is_counted_and_no_second_session(directory: DynamoDBClient, logged: list[dict[str, Any]]) -> None:
+def test_a_replay_is_not_counted_as_a_created_session(directory: DynamoDBClient, logged: list[dict[str, Any]]) -> None:
     for _ in range(2):
-        handler.handler(make_event({"channel": "Voice"}, key="a"), CONTEXT)
-    assert [list(measured(line)) for line in logged if "status" in line] == [["SessionsCreated"], ["Replays"]]
-    assert measured(logged[-1])["Replays"] == {"service": "sessions"}
+        handler(make_event({"channel": "Voice"}, key="a"), CONTEXT)
+    assert [read_metrics(line) for line in logged] == [
+        {"SessionsCreated": {"service": "sessions", "channel": "Voice"}},
+        {"Replays": {"service": "sessions"}},
+    ]
     assert directory.scan(TableName="sessions")["Count"] == 1
 
 
@@ -81,17 +84,16 @@ def test_every_error_is_counted_by_its_code(
         raise ServiceError(code)
 
     monkeypatch.setattr(store, "put_session", fail)
-    handler.handler(make_event({}), CONTEXT)
-    assert measured(logged[-1]) == {"Refusals": {"service": "sessions", "errorCode": code}}
-    assert sum(bool(measured(line)) for line in logged) == 1  # and not with its trace once more
+    status = handler(make_event({}), CONTEXT)["statusCode"]
+    assert read_metrics(logged[-1]) == {"Refusals": {"service": "sessions", "errorCode": code}}
+    tracebacks = logged[:-1]
+    assert [read_metrics(line) for line in tracebacks] == ([{}] if status >= 500 else [])
 
 
-def test_a_session_that_is_read_is_logged_and_counts_as_nothing(
-    dynamodb: DynamoDBClient, logged: list[dict[str, Any]]
-) -> None:
-    created = json.loads(handler.handler(make_event({}), CONTEXT)["body"])
-    handler.handler(make_get(created["id"]), CONTEXT)
-    assert (logged[-1]["message"], logged[-1]["session_id"], measured(logged[-1])) == ("Found", created["id"], {})
+def test_a_read_is_logged_and_has_no_metric(dynamodb: DynamoDBClient, logged: list[dict[str, Any]]) -> None:
+    created = json.loads(handler(make_event({}), CONTEXT)["body"])
+    handler(make_get(created["id"]), CONTEXT)
+    assert (logged[-1]["message"], logged[-1]["session_id"], read_metrics(logged[-1])) == ("Found", created["id"], {})
     assert dynamodb.scan(TableName="sessions")["Count"] == 1
 
 
@@ -100,19 +102,19 @@ def test_a_cold_start_is_counted_once(
 ) -> None:
     monkeypatch.setattr(cold_start, "is_cold_start", True)
     for _ in range(2):
-        handler.handler(make_event({}), CONTEXT)
+        handler(make_event({}), CONTEXT)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [measured(line) for line in lines if "ColdStart" in line] == [
+    assert [read_metrics(line) for line in lines if "ColdStart" in line] == [
         {"ColdStart": {"service": "sessions", "function_name": "sessions"}}
     ]
     assert dynamodb.scan(TableName="sessions")["Count"] == 2
 
 
-def test_a_log_line_tells_the_trace_of_x_ray(
+def test_a_log_line_contains_the_trace_id_of_x_ray(
     dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch, logged: list[dict[str, Any]]
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
-    handler.handler(make_event({}), CONTEXT)
+    handler(make_event({}), CONTEXT)
     assert logged[-1]["xray_trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
     assert dynamodb.scan(TableName="sessions")["Count"] == 1
 
@@ -148,13 +150,13 @@ def emitted(
     """All metrics that the functions emit, read from their log lines."""
     monkeypatch.setattr(cold_start, "is_cold_start", True)
     for body in ({}, {}, {"channel": "none"}):
-        handler.handler(make_event(body, key="a"), CONTEXT)
+        handler(make_event(body, key="a"), CONTEXT)
     assert directory.scan(TableName="sessions")["Count"] == 1
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return {
         (STACK, name, frozenset(dimensions))
         for line in logged + [line for line in printed if "ColdStart" in line]
-        for name, dimensions in measured(line).items()
+        for name, dimensions in read_metrics(line).items()
     }
 
 
@@ -172,7 +174,9 @@ def test_a_bug_is_counted_where_its_alarm_looks(
     dynamodb: DynamoDBClient, template: dict[str, Any], logged: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "put_session", None)
-    assert handler.handler(make_event({}), CONTEXT)["statusCode"] == 500
+    assert handler(make_event({}), CONTEXT)["statusCode"] == 500
     alarm = template["Resources"]["BugsAlarm"]["Properties"]
-    assert measured(logged[-1]) == {alarm["MetricName"]: {each["Name"]: each["Value"] for each in alarm["Dimensions"]}}
+    assert read_metrics(logged[-1]) == {
+        alarm["MetricName"]: {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+    }
     assert dynamodb.scan(TableName="sessions")["Count"] == 0

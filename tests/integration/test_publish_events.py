@@ -1,9 +1,8 @@
-"""From stream records to the event bus, with a bus and queues in memory, and with ones that fail."""
+"""From stream records to the event bus: a bus and queues in memory, healthy and failing ones."""
 
 import copy
 import io
 import json
-import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -14,19 +13,19 @@ import urllib3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, EndpointConnectionError
-from conftest import CONTEXT, load_event, make_event
+from conftest import CONTEXT, ROOT, load_event, make_event
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 from mypy_boto3_dynamodb import DynamoDBClient
 
-import events
-from sessions import binding, publish_events, rules, store
-from sessions.handler import handler as create_session
+from sessions import parsing, publish_events, rules, store
+from sessions.handler import handler as handle_request
 from sessions.models import CustomerBreadcrumb
 from sessions.publish_events import DEAD_LETTERS, EVENT_BUS, NotPublishedError, handler
 from sessions.references import Caller, Person, References
 
 type Record = dict[str, Any]
+type Receive = Callable[[], list[dict[str, Any]]]
 
 SECRET = "Ada's private line"
 POISON = {"eventID": "poison", "eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "x"}}, "NewImage": {"pk": {
@@ -35,9 +34,9 @@ THROTTLED = json.dumps({"__type": "ThrottlingException", "message": "slow down"}
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """A bus and the queue of dead letters in memory; to call for the events that the bus got, in no order."""
-    monkeypatch.setattr("sessions.publish_events.time.sleep", lambda _: None)
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receive]:
+    """A function that returns the events on a bus in memory, in no order. There is a dead-letter queue, too."""
+    monkeypatch.setattr("aws.client.time.sleep", lambda _: None)
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     with mock_aws():
         bus, sqs = boto3.client("events"), boto3.client("sqs")
@@ -51,7 +50,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[st
 
 
 def receive(queue: str) -> list[dict[str, Any]]:
-    """The messages of a queue, which are deleted."""
+    """Receive and delete all messages of a queue."""
     bodies = []
     sqs = boto3.client("sqs")
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
@@ -66,7 +65,7 @@ def dead_letters() -> list[dict[str, Any]]:
 
 
 def make_records(count: int) -> list[Record]:
-    """Records of so many sessions, each with an id and a name of its own."""
+    """Return records of different sessions, whose ids count from 0."""
     records = []
     for number in range(count):
         record = copy.deepcopy(load_event("publish-events")["Records"][0])
@@ -75,28 +74,28 @@ def make_records(count: int) -> list[Record]:
     return records
 
 
-def ids(published: list[dict[str, Any]]) -> list[int]:
-    return sorted(int(event["detail"]["session"]["id"], 16) for event in published)
+def find_ids(events: list[dict[str, Any]]) -> list[int]:
+    return sorted(int(event["detail"]["session"]["id"], 16) for event in events)
 
 
 @pytest.fixture
 def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
-    """Let the bus refuse the entry of a session so many times; returns the sizes of all requests."""
+    """A function that lets the bus refuse the entry of a session. It returns the sizes of all requests."""
 
     def refuse(number: int, times: int, code: str = "InternalFailure") -> list[int]:
-        put_events, left, sizes = publish_events.events.put_events, [code] * times, list[int]()
+        put_events, codes, sizes = publish_events.events.put_events, [code] * times, list[int]()
 
-        def take_the_others(Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        def refuse_entry(Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
             sizes.append(len(Entries))
             answers: list[Any] = []
             for entry in Entries:
-                if left and int(json.loads(entry["Detail"])["session"]["id"], 16) == number:
-                    answers.append({"ErrorCode": left.pop(), "ErrorMessage": "private"})
+                if codes and int(json.loads(entry["Detail"])["session"]["id"], 16) == number:
+                    answers.append({"ErrorCode": codes.pop(), "ErrorMessage": "private"})
                 else:
                     answers += put_events(Entries=[entry])["Entries"]  # type: ignore[list-item]
             return {"Entries": answers}
 
-        monkeypatch.setattr(publish_events.events, "put_events", take_the_others)
+        monkeypatch.setattr(publish_events.events, "put_events", refuse_entry)
         return sizes
 
     return refuse
@@ -104,28 +103,30 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
 
 @pytest.fixture
 def fail() -> Iterator[Callable[..., None]]:
-    """Let the next attempts of PutEvents end with these, one by one: an exception, or THROTTLED."""
-    endings: list[object] = []
+    """A function that gives the outcomes of the next attempts of PutEvents: an exception, or THROTTLED."""
+    outcomes: list[object] = []
 
     def end(request: AWSPreparedRequest, **_: object) -> Any:  # noqa: ANN401
-        ending = endings.pop(0) if endings else None
-        if isinstance(ending, Exception):
-            raise ending
-        if isinstance(ending, bytes):
-            request.body = b'{"Entries": []}'  # moto sees the request all the same
-            raw = urllib3.HTTPResponse(io.BytesIO(ending), preload_content=False)
+        outcome = outcomes.pop(0) if outcomes else None
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(outcome, bytes):
+            request.body = b'{"Entries": []}'  # moto handles the request all the same
+            raw = urllib3.HTTPResponse(io.BytesIO(outcome), preload_content=False)
             return AWSResponse("https://events.test", 400, HTTPHeaders(), raw)
         return None
 
     publish_events.events.meta.events.register_first("before-send.events.PutEvents", end)
-    yield lambda *following: endings.extend(following)
+    yield lambda *following: outcomes.extend(following)
     publish_events.events.meta.events.unregister("before-send.events.PutEvents", end)
-    assert endings == []
+    assert outcomes == []
 
 
-def test_the_batch_of_the_documentation_is_announced(heard: Callable[[], list[dict[str, Any]]]) -> None:
+def test_each_record_of_the_example_batch_becomes_an_event(heard: Receive) -> None:
     assert handler(load_event("publish-events"), CONTEXT) == {"published": 2, "dead_letters": 0}
-    chat, voice = sorted((event["detail"] for event in heard()), key=lambda detail: detail["startSession"])
+    events = heard()
+    assert {(event["source"], event["detail-type"]) for event in events} == {("sessions", "SessionCreated")}
+    chat, voice = sorted((event["detail"] for event in events), key=lambda detail: detail["startSession"])
     assert voice["startSession"] is True
     assert set(voice) == {"session", "startSession", "eventId"}
     assert voice["eventId"] == "7c9f8a4be2a04c2f8c51d0d1f6a3e9b7-2026-11-22T08:22:44.881Z"
@@ -133,14 +134,9 @@ def test_the_batch_of_the_documentation_is_announced(heard: Callable[[], list[di
     assert chat["withAddress"] == "team:support"
     assert chat["parentSessionId"] == voice["session"]["id"]
     assert chat["session"]["displayName"] == "Zoë"
+    schema = Draft202012Validator(json.loads((ROOT / "docs/events/SessionCreated.json").read_text()))
     for detail in (voice, chat):
-        Draft202012Validator(events.make_document()).validate(detail)
-
-
-def test_an_event_has_the_source_and_the_type_that_rules_match(heard: Callable[[], list[dict[str, Any]]]) -> None:
-    handler({"Records": make_records(1)}, CONTEXT)
-    (event,) = heard()
-    assert (event["source"], event["detail-type"]) == ("sessions", "SessionCreated")
+        schema.validate(detail)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +148,10 @@ def test_an_event_has_the_source_and_the_type_that_rules_match(heard: Callable[[
         {"callState": "Disconnected", "startSession": False},
     ],
 )
-def test_what_is_announced_is_what_the_api_replied(
-    directory: DynamoDBClient, heard: Callable[[], list[dict[str, Any]]], body: dict[str, Any]
+def test_an_event_contains_the_session_as_the_api_replied_it(
+    directory: DynamoDBClient, heard: Receive, body: dict[str, Any]
 ) -> None:
-    reply = json.loads(create_session(make_event(body), CONTEXT)["body"])
+    reply = json.loads(handle_request(make_event(body), CONTEXT)["body"])
     (item,) = directory.scan(TableName="sessions")["Items"]
     handler({"Records": [{"dynamodb": {"NewImage": item}}]}, CONTEXT)
     (event,) = heard()
@@ -164,75 +160,57 @@ def test_what_is_announced_is_what_the_api_replied(
     assert event["detail"]["startSession"] is body.get("startSession", False)
 
 
-def test_a_record_that_comes_again_has_the_same_event_id(heard: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_repeated_record_has_the_same_event_id(heard: Receive) -> None:
     for _ in range(2):
         handler(load_event("publish-events"), CONTEXT)
     assert len({event["detail"]["eventId"] for event in heard()}) == 2
 
 
-def test_a_batch_goes_in_tens(heard: Callable[[], list[dict[str, Any]]], refuse: Callable[..., list[int]]) -> None:
+def test_a_request_to_the_bus_has_at_most_10_events(heard: Receive, refuse: Callable[..., list[int]]) -> None:
     sizes = refuse(0, times=0)
     assert handler({"Records": make_records(25)}, CONTEXT) == {"published": 25, "dead_letters": 0}
     assert sizes == [10, 10, 5]
-    assert ids(heard()) == list(range(25))
+    assert find_ids(heard()) == list(range(25))
 
 
-def test_large_sessions_go_in_requests_that_the_bus_takes(
-    heard: Callable[[], list[dict[str, Any]]], refuse: Callable[..., list[int]]
-) -> None:
+def test_a_request_to_the_bus_has_at_most_1_mb(heard: Receive, refuse: Callable[..., list[int]]) -> None:
     records = make_records(5)
     for record in records:
         record["dynamodb"]["NewImage"]["consoleData"] = {"S": "é" * 150_000}
     sizes = refuse(0, times=0)
     handler({"Records": records}, CONTEXT)
     assert sizes == [3, 2]
-    assert ids(heard()) == list(range(5))
+    assert find_ids(heard()) == list(range(5))
 
 
 @pytest.mark.parametrize(
     "spoil",
     [
-        pytest.param(lambda image: image.clear(), id="empty"),
-        pytest.param(lambda image: image.pop("id"), id="without an id"),
-        pytest.param(lambda image: image.pop("members"), id="without members"),
-        pytest.param(lambda image: image.update(channel={"S": SECRET}), id="with another channel"),
-        pytest.param(lambda image: image.update(startSession={"S": SECRET}), id="with a flag that is none"),
-        pytest.param(lambda image: image.update(log={"X": SECRET}), id="with a type that is none"),
-        pytest.param(lambda image: image.update(displayName=SECRET), id="without a type"),
-        pytest.param(lambda image: image.update(consoleData={"S": "x" * 1_000_000}), id="larger than an event"),
+        pytest.param(lambda record, _: record.pop("dynamodb"), id="without an image"),
+        pytest.param(lambda _, image: image.clear(), id="empty"),
+        pytest.param(lambda _, image: image.pop("id"), id="without an id"),
+        pytest.param(lambda _, image: image.pop("members"), id="without members"),
+        pytest.param(lambda _, image: image.update(channel={"S": SECRET}), id="unknown channel"),
+        pytest.param(lambda _, image: image.update(startSession={"S": SECRET}), id="text as a boolean"),
+        pytest.param(lambda _, image: image.update(log={"X": SECRET}), id="unknown type"),
+        pytest.param(lambda _, image: image.update(displayName=SECRET), id="without a type"),
+        pytest.param(lambda _, image: image.update(consoleData={"S": "x" * 1_000_000}), id="larger than an event"),
     ],
 )
-def test_a_record_that_is_no_session_is_kept_whole_and_the_others_are_announced(
-    heard: Callable[[], list[dict[str, Any]]],
-    spoil: Callable[[dict[str, Any]], object],
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_record_that_is_not_a_session_becomes_a_dead_letter_and_blocks_no_other(
+    heard: Receive, logged: list[dict[str, Any]], spoil: Callable[[Record, dict[str, Any]], object]
 ) -> None:
-    lines = record_logs(monkeypatch)
     records = make_records(12)
-    spoil(records[5]["dynamodb"]["NewImage"])
+    spoil(records[5], records[5]["dynamodb"]["NewImage"])
     assert handler({"Records": records}, CONTEXT) == {"published": 11, "dead_letters": 1}
-    assert ids(heard()) == [0, 1, 2, 3, 4, *range(6, 12)]
+    assert find_ids(heard()) == [0, 1, 2, 3, 4, *range(6, 12)]
     assert dead_letters() == [records[5]]
-    assert [line.split('"message":"')[1].split('"')[0] for line in lines] == ["not a session", "OK"]
-    assert SECRET not in str(lines)
+    assert [line["message"] for line in logged] == ["The record is not a session", "Published"]
+    assert SECRET not in str(logged)
 
 
-def record_logs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The log's lines, as they are written."""
-    lines: list[str] = []
-    for log_handler in logging.getLogger("sessions").handlers:
-        monkeypatch.setattr(log_handler, "emit", lambda record, log=log_handler: lines.append(log.format(record)))
-    return lines
-
-
-def test_a_record_without_an_image_does_not_hold_up_the_others(heard: Callable[[], list[dict[str, Any]]]) -> None:
-    assert handler({"Records": [{"eventName": "INSERT"}, *make_records(1)]}, CONTEXT)["dead_letters"] == 1
-    assert ids(heard()) == [0]
-    assert dead_letters() == [{"eventName": "INSERT"}]
-
-
-def test_a_dead_letter_that_no_message_holds_keeps_the_key_of_its_session(
-    heard: Callable[[], list[dict[str, Any]]],
+def test_a_record_too_large_for_a_message_keeps_its_key(
+    heard: Receive,
 ) -> None:
     (record,) = make_records(1)
     record["dynamodb"]["NewImage"]["consoleData"] = {"S": "\x01" * 200_000}
@@ -244,70 +222,70 @@ def test_a_dead_letter_that_no_message_holds_keeps_the_key_of_its_session(
 
 @pytest.mark.parametrize("code", ["InternalFailure", "ThrottlingException"])
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_an_entry_that_the_bus_refuses_for_a_while_is_sent_again_alone(
-    heard: Callable[[], list[dict[str, Any]]], refuse: Callable[..., list[int]], code: str, times: int
+def test_only_the_refused_event_is_retried(
+    heard: Receive, refuse: Callable[..., list[int]], code: str, times: int
 ) -> None:
     sizes = refuse(3, times=times, code=code)
     assert handler({"Records": make_records(10)}, CONTEXT) == {"published": 10, "dead_letters": 0}
     assert sizes == [10] + [1] * times
-    assert ids(heard()) == list(range(10))
+    assert find_ids(heard()) == list(range(10))
 
 
-def test_an_entry_that_the_bus_never_takes_raises_once_all_others_are_on_it(
-    heard: Callable[[], list[dict[str, Any]]], refuse: Callable[..., list[int]]
+def test_a_batch_with_a_refused_event_fails_after_all_others_are_published(
+    heard: Receive, refuse: Callable[..., list[int]]
 ) -> None:
     sizes = refuse(3, times=100)
     with pytest.raises(NotPublishedError, match=r"^1 of 15 events: InternalFailure$"):
         handler({"Records": [*make_records(15), POISON]}, CONTEXT)
     assert sizes == [10, 1, 1, 1, 5]
-    assert ids(heard()) == [number for number in range(15) if number != 3]
-    assert dead_letters() == []  # the poison comes again with the batch, and is a dead letter then
+    assert find_ids(heard()) == [number for number in range(15) if number != 3]
+    assert dead_letters() == []  # POISON returns with the retried batch, and becomes a dead letter then
 
 
-def test_a_throttled_call_is_repeated(heard: Callable[[], list[dict[str, Any]]], fail: Callable[..., None]) -> None:
+def test_a_throttled_request_to_the_bus_is_retried(heard: Receive, fail: Callable[..., None]) -> None:
     fail(THROTTLED, THROTTLED)
     handler({"Records": make_records(10)}, CONTEXT)
-    assert ids(heard()) == list(range(10))
+    assert find_ids(heard()) == list(range(10))
 
 
 @pytest.mark.parametrize(
-    ("ending", "error"),
+    ("outcome", "error"),
     [
         (THROTTLED, ClientError),
         (EndpointConnectionError(endpoint_url="https://events.test"), EndpointConnectionError),
     ],
-    ids=["throttled", "away"],
+    ids=["throttled", "unreachable"],
 )
-def test_a_bus_that_is_away_raises_and_the_batch_is_announced_once_it_is_back(
-    heard: Callable[[], list[dict[str, Any]]],
+def test_a_batch_fails_without_the_bus_and_is_published_when_it_returns(
+    heard: Receive,
     fail: Callable[..., None],
-    ending: object,
+    outcome: object,
     error: type[Exception],
 ) -> None:
     batch = {"Records": [POISON, *make_records(20)]}
-    fail(ending, ending, ending)
+    fail(outcome, outcome, outcome)
     with pytest.raises(error):
         handler(batch, CONTEXT)
     assert (heard(), dead_letters()) == ([], [])
     assert handler(batch, CONTEXT) == {"published": 20, "dead_letters": 1}
-    assert ids(heard()) == list(range(20))
+    assert find_ids(heard()) == list(range(20))
     assert dead_letters() == [POISON]
 
 
-def test_dead_letters_that_cannot_be_sent_raise(heard: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_batch_fails_if_its_dead_letters_cannot_be_sent(heard: Receive) -> None:
     boto3.client("sqs").delete_queue(QueueUrl=DEAD_LETTERS)
     with pytest.raises(ClientError, match="NonExistentQueue"):
         handler({"Records": [POISON, *make_records(1)]}, CONTEXT)
-    assert ids(heard()) == [0]
+    assert find_ids(heard()) == [0]
 
 
 # ---------------------------------------------------------------------------------------------------------------- sizes
 
-WIDE = "🎧"  # 4 bytes in UTF-8, the most that a character of the limits can take
+WIDE = "🎧"  # 4 bytes in UTF-8, more than any other character within the limits
 
 
 def measure_item(value: dict[str, Any]) -> int:
-    """The bytes that DynamoDB counts for a value, and for a map with its names, as an item is."""
+    """Return the size that DynamoDB counts for a value. An item is a map."""
     ((kind, content),) = value.items()
     if kind == "S":
         return len(content.encode())
@@ -318,9 +296,7 @@ def measure_item(value: dict[str, Any]) -> int:
     return 1
 
 
-def test_the_largest_session_fits_the_table_the_bus_and_the_queue(
-    dynamodb: DynamoDBClient, heard: Callable[[], list[dict[str, Any]]]
-) -> None:
+def test_the_largest_session_fits_the_table_the_bus_and_the_queue(dynamodb: DynamoDBClient, heard: Receive) -> None:
     people = [
         Person(f"{number:02}" + WIDE * 126, WIDE * 256, WIDE * 128, "https://" + "a" * 2040) for number in range(50)
     ]
@@ -350,24 +326,26 @@ def test_the_largest_session_fits_the_table_the_bus_and_the_queue(
         endpoint_id=creator.endpoint_id,
         endpoint_name=WIDE * 256,
     )
-    found = References(
+    references = References(
         customer=tuple(CustomerBreadcrumb(id=WIDE * 128, name=WIDE * 256) for _ in range(50)),
         has_parent=True,
         has_caller_id=True,
         correspondents=tuple(team),
         people=addresses,
     )
-    assert errors + rules.check(request, caller, found) == []
-    session = rules.new_session(request, caller, found, "f" * 32, datetime(2026, 11, 22, tzinfo=UTC))
+    assert errors + rules.check(request, caller, references) == []
+    session = rules.new_session(request, caller, references, "f" * 32, datetime(2026, 11, 22, tzinfo=UTC))
     assert len(session.members) == 50
-    store.put_session(session, request, "0" * 64, "x" * 16 + "=", CONTEXT.get_remaining_time_in_millis)
+    store.put_session(session, request, "0" * 64)
 
     (item,) = dynamodb.scan(TableName="sessions")["Items"]
     size = measure_item({"M": item})
     detail = publish_events.make_detail({"dynamodb": {"NewImage": item}})
     assert 320_000 < size < 400 * 1024
-    assert 300_000 < publish_events.measure(detail) < publish_events.REQUEST_MAX
-    assert len(json.dumps(json.loads(detail))) < publish_events.MESSAGE_MAX  # even if EventBridge escapes all of it
+    assert 300_000 < publish_events.count_bytes(detail) < publish_events.REQUEST_MAX
+    assert (
+        len(json.dumps(json.loads(detail))) < publish_events.MESSAGE_MAX
+    )  # even if EventBridge escapes every character
     assert handler({"Records": [{"dynamodb": {"NewImage": item}}]}, CONTEXT) == {"published": 1, "dead_letters": 0}
     (event,) = heard()
     assert event["detail"] == json.loads(detail)

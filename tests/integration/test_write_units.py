@@ -13,9 +13,9 @@ import pytest
 from conftest import CONTEXT, make_event
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from aws.wire import to_wire
 from sessions import store
 from sessions.handler import handler
-from aws.wire import to_wire
 
 WIDE = "\N{HEADPHONE}"  # 4 bytes in UTF-8
 LONGEST = {"displayName": 256, "fromName": 256, "fromAddress": 320, "toAddress": 320, "destination": 512}

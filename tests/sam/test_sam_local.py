@@ -11,9 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 import urllib3
 from conftest import DOCUMENTED, ROOT, describe
@@ -21,137 +19,100 @@ from markdown import read_commands
 
 import invoke
 
-# One for each function. What the other events are for is the same here as in memory.
-WITH_REFERENCES = "create-session-with-references"
-IMPORTANT = [WITH_REFERENCES, "get-session", "publish-events", "import-directory", "add-claims"]
+# One event for each function, and a replay. tests/integration runs all events in memory.
+EVENTS = ["create-session-with-references", "get-session", "publish-events", "import-directory", "add-claims"]
 REPLAY = "create-session-replay"
 
-
-def path(name: str) -> Path:
-    return ROOT / f"events/{name}.json"
+type Output = tuple[str, str]  # standard output and standard error
 
 
-def make_invoke(event: Path, scratch: Path) -> subprocess.Popen[str]:
-    """Starts what `make invoke` runs, with its temporary files in a folder."""
+def start_invoke(name: str, scratch: Path) -> subprocess.Popen[str]:
+    """Start the program of `make invoke`, with its temporary files in a folder."""
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("functions", "tools"))
     return subprocess.Popen(
-        [sys.executable, ROOT / "tools/invoke.py", event],
+        [sys.executable, ROOT / "tools/invoke.py", ROOT / f"events/{name}.json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "functions"), "TMPDIR": str(scratch)},
+        env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(scratch)},
+        start_new_session=True,
     )
 
 
-@pytest.fixture(scope="module")
-def address() -> str:
+def run_invoke(name: str, scratch: Path) -> Output:
+    return start_invoke(name, scratch).communicate(timeout=300)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def docker() -> None:
     try:
-        return invoke.find_address()
+        invoke.find_address()
     except SystemExit as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `make invoke` has its temporary files."""
+    """The folder of the temporary files of `make invoke`."""
     return tmp_path_factory.mktemp("scratch")
 
 
 @pytest.fixture(scope="module")
-def running(address: str, scratch: Path) -> Iterator[dict[str, Future[Any]]]:
-    """What sam local runs, by event; two at a time, as each takes seconds to start."""
-    invoke.get_image()
-    resources = invoke.read_resources()
-    with invoke.serve(address) as port, pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{address}:{port}")
-        invoke.make_tables(resources)
-        invoke.fill()
-        running: dict[str, Future[Any]] = {
-            REPLAY: pool.submit(make_invoke(path(REPLAY), scratch).communicate, timeout=300)
-        }
-        for name in IMPORTANT:
-            function = invoke.find_function(path(name), resources)
-            running[name] = pool.submit(invoke.invoke, function, path(name), address, port)
-        yield running
+def running(scratch: Path) -> Iterator[dict[str, Future[Output]]]:
+    """The output of each event. Two run at a time, because each takes seconds to start."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(run_invoke, name, scratch) for name in [REPLAY, *EVENTS]}
 
 
-@pytest.mark.parametrize("name", IMPORTANT)
-def test_the_built_function_answers_as_documented(running: dict[str, Future[Any]], name: str) -> None:
-    answer, logged = running[name].result()
-    assert describe(answer) == DOCUMENTED[name], logged
+@pytest.mark.parametrize("name", EVENTS)
+def test_the_built_function_answers_as_documented(running: dict[str, Future[Output]], name: str) -> None:
+    printed, logged = running[name].result()
+    assert printed, logged
+    assert describe(json.loads(printed)) == DOCUMENTED[name], logged
 
 
-def test_the_built_function_stores_what_it_replies(running: dict[str, Future[Any]]) -> None:
-    answer, _ = running[WITH_REFERENCES].result()
-    session = json.loads(answer["body"])
-    key = {"pk": {"S": f"{session['accountId']}#{session['id']}"}}
-    item = boto3.client("dynamodb").get_item(TableName="sessions", Key=key)["Item"]
-    assert item["dateCreated"] == {"S": session["dateCreated"]}
-
-
-def test_make_invoke_shows_a_replay(running: dict[str, Future[Any]]) -> None:
-    printed, said = running[REPLAY].result()
-    assert printed, said
+def test_the_built_function_stores_a_session_and_replays_it(running: dict[str, Future[Output]]) -> None:
+    printed, logged = running[REPLAY].result()
+    assert printed, logged
     first, end = json.JSONDecoder().raw_decode(printed)
     second = json.loads(printed[end:])
-    assert (first["statusCode"], first["body"]["toAddress"]) == (200, "+15557654321")
+    assert (first["statusCode"], json.loads(first["body"])["toAddress"]) == (200, "+15557654321")
     assert second == first | {"headers": first["headers"] | {"Idempotent-Replayed": "true"}}
-    logged = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    assert [line["message"] for line in logged if "message" in line] == ["Created", "Replayed"]
 
 
-def test_make_invoke_leaves_no_files_behind(running: dict[str, Future[Any]], scratch: Path) -> None:
-    assert running[REPLAY].result()
+def test_make_invoke_leaves_no_files_behind(running: dict[str, Future[Output]], scratch: Path) -> None:
+    for each in running.values():
+        assert each.result()
     assert list(scratch.iterdir()) == []
 
 
-def test_make_invoke_leaves_nothing_behind_when_it_is_interrupted(address: str, tmp_path: Path) -> None:
-    assert address
-    process = make_invoke(path("import-directory"), tmp_path)
-    while not (
-        told := [found for log in tmp_path.glob("*/log") for found in invoke.CONTAINER.findall(log.read_text())]
-    ):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+def test_an_interrupted_make_invoke_leaves_no_container_and_no_files(tmp_path: Path) -> None:
+    process = start_invoke("import-directory", tmp_path)
+    assert process.stderr
+    container = next(found[1] for line in process.stderr if (found := re.match(r"SAM_CONTAINER_ID: (\w+)", line)))
+    os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=60)[1].endswith("Interrupted.\n")
-    left = invoke.docker("ps", "--all", "--quiet", "--filter", f"id={told[0]}")
-    assert (left.returncode, left.stdout) == (0, "")
-    assert list(tmp_path.iterdir()) == []
+    left = invoke.docker("ps", "--all", "--quiet", "--filter", f"id={container}")
+    assert (left, list(tmp_path.iterdir())) == ("", [])
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "sentence"),
-    [
-        ("DOCKER_HOST", "unix:///nonexistent", "Docker is needed, and no engine answers: .+"),
-        ("PATH", "", "Docker is needed, and is not to be found."),
-    ],
-)
+@pytest.mark.parametrize(("variable", "value"), [("DOCKER_HOST", "unix:///nonexistent"), ("PATH", "")])
 def test_make_invoke_says_in_one_sentence_that_it_needs_docker(
-    address: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    assert address
     monkeypatch.setenv(variable, value)
-    with pytest.raises(SystemExit) as ended:
-        invoke.run(path("create-session"))
-    assert re.fullmatch(sentence, str(ended.value))
+    with pytest.raises(SystemExit, match=r"^Docker is needed: [^\n]+$"):
+        invoke.find_address()
 
 
-def test_an_event_that_is_missing_is_named() -> None:
-    with pytest.raises(SystemExit, match=r"create-session-missing\.json cannot be read: "):
-        invoke.run(path("create-session-missing"))
-
-
-def test_an_image_that_cannot_be_had_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert address
-    monkeypatch.setattr(invoke, "IMAGE", "127.0.0.1:9/nowhere")
-    with pytest.raises(SystemExit, match=r"^127\.0\.0\.1:9/nowhere is not here, and cannot be pulled: "):
-        invoke.get_image()
+def test_make_invoke_names_a_missing_event(tmp_path: Path) -> None:
+    _, error = start_invoke("create-session-missing", tmp_path).communicate(timeout=60)
+    assert re.search(r"create-session-missing\.json cannot be read: [^\n]+\n$", error)
 
 
 @pytest.fixture
-def api(address: str, tmp_path: Path) -> Iterator[str]:
+def api(tmp_path: Path) -> Iterator[str]:
     """The URL of sam local start-api, started as the README says, on a free port."""
-    assert address
     [start] = [command for command in read_commands(ROOT / "README.md") if " local start-api " in command]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,12 +20,13 @@ type SignIn = Callable[[str], dict[str, str]]
 
 
 def command(state: Path, *arguments: str) -> list[str]:
-    """The command line of tools/local_stack.py for the stack with this state folder."""
-    return [sys.executable, str(ROOT / "tools/local_stack.py"), "--state", str(state), *arguments]
+    """Return the command line of tools/local_stack for the stack with this state folder."""
+    python = ["env", f"PYTHONPATH={ROOT / 'tools'}", sys.executable]
+    return [*python, "-m", "local_stack", "--state", str(state), *arguments]
 
 
 def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command of tools/local_stack.py to its end, with its temporary files beside the state folder."""
+    """Run a command of tools/local_stack, with its temporary files beside the state folder."""
     return subprocess.run(
         command(state, *arguments),
         capture_output=True,
@@ -51,13 +51,6 @@ def run_bash(commands: str, folder: Path, environment: dict[str, str], seconds: 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -126,10 +119,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    state, port = tmp_path_factory.mktemp("stack") / "state", free_port()
+    state = tmp_path_factory.mktemp("stack") / "state"
     try:
-        started = run(state, "start", "--port", str(port))
+        started = run(state, "start", "--port", "0")
         assert started.returncode == 0, started.stderr
+        port = json.loads((state / "lock").read_text())["port"]
         yield Stack(state, port, run(state, "url").stdout.strip())
     finally:
         run(state, "stop")

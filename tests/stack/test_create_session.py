@@ -1,4 +1,4 @@
-"""POST /sessions over HTTP, through the gateway's authorizer, the deployed functions, their roles and the tables."""
+"""POST /sessions over HTTP, through the authorizer of the gateway, the deployed function, its role and the tables."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from stack.conftest import SignIn, Stack, run
 
 from sessions.models import SessionInfo
 
-# The sample request of the contract's page, without the five fields that refer to something.
+# The sample request of the contract, without the five fields that refer to records of the account.
 SAMPLE = {
     "displayName": "String",
     "channel": "Voice",
@@ -24,18 +24,18 @@ SAMPLE = {
 
 
 def tamper(token: str) -> str:
-    """The token with another account in its claims, and the signature as it was."""
+    """Return the token with another account in its claims, and its old signature."""
     head, claims, signature = token.split(".")
     decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
     changed = base64.urlsafe_b64encode(json.dumps(decoded | {"account_id": "globex"}).encode()).decode().rstrip("=")
     return f"{head}.{changed}.{signature}"
 
 
-def stored(stack: Stack, session: dict[str, Any]) -> dict[str, Any]:
-    """The item of a session, without its key, that of a listing to come, and which request made it."""
+def read_item(stack: Stack, session: dict[str, Any]) -> dict[str, Any]:
+    """Return the stored item of a session, without the attributes that only the table has."""
     key = {"pk": f"{session['accountId']}#{session['id']}"}
     item: dict[str, Any] = stack.table("SessionsTableName").get_item(Key=key, ConsistentRead=True)["Item"]
-    del item["pk"], item["accountShard"], item["requestId"]
+    del item["pk"], item["accountShard"], item["writeId"]
     return item
 
 
@@ -43,11 +43,7 @@ def count_sessions(stack: Stack) -> int:
     return int(stack.table("SessionsTableName").scan(Select="COUNT", ConsistentRead=True)["Count"])
 
 
-def test_a_request_without_a_token_is_refused(stack: Stack) -> None:
-    assert stack.post({}).status == 401
-
-
-def test_a_token_that_is_none_is_refused(stack: Stack) -> None:
+def test_a_malformed_token_is_refused(stack: Stack) -> None:
     assert stack.post({}, "garbage").status == 401
 
 
@@ -98,23 +94,6 @@ def test_access_tokens_and_id_tokens_both_work(stack: Stack, sign_in: SignIn, ki
     assert (reply.json()["accountId"], reply.json()["createdBy"]) == ("globex", "dave")
 
 
-def test_all_field_errors_come_at_once_and_nothing_is_stored(stack: Stack, token: str) -> None:
-    before = count_sessions(stack)
-    reply = stack.post(
-        {"channel": "Pigeon", "direction": "Sideways", "callState": "Busy", "fromName": "n" * 257}, token
-    )
-    status = reply.json()["responseStatus"]
-    assert reply.status == 400
-    assert status["errorCode"] == "ValidationException"
-    assert {(error["fieldName"], error["errorCode"]) for error in status["errors"]} == {
-        ("channel", "InvalidEnum"),
-        ("direction", "InvalidEnum"),
-        ("callState", "InvalidEnum"),
-        ("fromName", "TooLong"),
-    }
-    assert count_sessions(stack) == before
-
-
 def test_the_sample_request_of_the_contract_works(stack: Stack, token: str) -> None:
     reply = stack.post(SAMPLE, token)
     session = reply.json()
@@ -126,12 +105,7 @@ def test_the_sample_request_of_the_contract_works(stack: Stack, token: str) -> N
     assert session["dateCompleted"] == session["dateCreated"]
 
 
-def test_the_stored_item_is_the_reply(stack: Stack, token: str) -> None:
-    session = stack.post({"displayName": "Zoë ☎", "channel": "Fax"}, token).json()
-    assert stored(stack, session) == session
-
-
-def test_the_stored_item_also_keeps_what_only_the_request_said(stack: Stack, token: str) -> None:
+def test_the_table_has_the_reply_and_the_fields_that_only_the_request_has(stack: Stack, token: str) -> None:
     parent = stack.post({}, token).json()
     only_requested = {
         "parentSessionId": parent["id"],
@@ -139,5 +113,6 @@ def test_the_stored_item_also_keeps_what_only_the_request_said(stack: Stack, tok
         "memberEmailAddresses": ["carol@example.com"],
         "startSession": True,
     }
-    session = stack.post(only_requested | {"customerId": "northwind", "fromPhoneNumber": "+15550100001"}, token).json()
-    assert stored(stack, session) == session | only_requested
+    others = {"displayName": "Zoë ☎", "customerId": "northwind", "fromPhoneNumber": "+15550100001"}
+    session = stack.post(only_requested | others, token).json()
+    assert read_item(stack, session) == session | only_requested

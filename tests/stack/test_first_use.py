@@ -1,7 +1,7 @@
-"""The first use on AWS and what follows it, by the commands of the documents and of the workflows, as they are there.
+"""Deploys and operations with the commands of the documents and the workflows, against the emulator.
 
-The account is the emulator: so says the environment, and `samconfig.toml` gives `dev` this machine's architecture and
-the emulator's address as parameters. They run in a copy of the project, as a clone is: not where `make test` built.
+The commands run in a copy of the project. Its `samconfig.toml` has this machine's architecture and the emulator's
+address as parameters of `dev`.
 """
 
 import json
@@ -20,7 +20,7 @@ from conftest import ROOT
 from markdown import read_code_blocks
 from stack.conftest import Stack, run_bash
 
-from local_stack import ARCHITECTURE
+from local_stack.deployment import ARCHITECTURE
 
 NOT_IN_A_CLONE = (
     ".git",
@@ -39,32 +39,31 @@ ACCOUNT = "000000000000"
 type Run = Callable[..., str]
 
 
-def blocks(document: str, section: str, language: str = "sh") -> list[str]:
-    """Return the code blocks of a section of a document that are in a language."""
-    found = [block.content for block in read_code_blocks(ROOT / document, section) if block.language == language]
-    assert found, f"{document} has no such blocks"
-    return found
+def read_commands(document: str, section: str, language: str = "sh") -> list[str]:
+    """Return the code blocks of a section in a language."""
+    blocks = read_code_blocks(ROOT / document, section)
+    commands = [block.content for block in blocks if block.language == language]
+    assert commands, f"{document} has no such blocks"
+    return commands
 
 
 def stored_builds(stack: Stack) -> set[str]:
-    """The zips of functions and layers in SAM's bucket, which are named by the hash of what is in them."""
-    outputs = stack.client("cloudformation").describe_stacks(StackName="aws-sam-cli-managed-default")["Stacks"][0][
-        "Outputs"
-    ]
-    (bucket,) = (each["OutputValue"] for each in outputs if each["OutputKey"] == "SourceBucket")
+    """Return the names of the zips in SAM's bucket: each is the hash of its content."""
+    (managed,) = stack.client("cloudformation").describe_stacks(StackName="aws-sam-cli-managed-default")["Stacks"]
+    (bucket,) = (each["OutputValue"] for each in managed["Outputs"] if each["OutputKey"] == "SourceBucket")
     keys = {each["Key"] for each in stack.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
     return {key for key in keys if not key.endswith(".template")}
 
 
 def physical_ids(stack: Stack) -> dict[str, str]:
-    """The resources of sessions-dev; those of functions' versions and aliases are among them."""
+    """Return the physical ids of all resources of sessions-dev, by logical id."""
     pages = stack.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName="sessions-dev")
     resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
     return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
 
 
 def versions(stack: Stack) -> dict[str, tuple[list[str], str]]:
-    """All versions of each function of sessions-dev, and the one that its alias is on."""
+    """Return all versions of each function of sessions-dev, and the version of its alias."""
     functions = stack.client("lambda")
     return {
         name: (
@@ -78,7 +77,7 @@ def versions(stack: Stack) -> dict[str, tuple[list[str], str]]:
 
 @pytest.fixture(scope="module")
 def clone(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, whose tools are those that are installed here."""
+    """A copy of the project with the installed tools of the original."""
     folder = tmp_path_factory.mktemp("clone") / "sessions"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_IN_A_CLONE))
     for tools in TOOLS:
@@ -93,7 +92,7 @@ def clone(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(stack: Stack, clone: Path) -> Run:
-    """Runs commands in the clone, as GitHub's `shell: bash` does; returns what they print."""
+    """A function that runs commands in the clone, as GitHub's `shell: bash` does, and returns their output."""
     (clone.parent / "tmp").mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
         "AWS_ENDPOINT_URL": stack.endpoint,
@@ -103,9 +102,9 @@ def run(stack: Stack, clone: Path) -> Run:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",  # the AWS CLI
-        "MAKEFLAGS": f" -- ARCHITECTURE={ARCHITECTURE}",  # as on make's command line, and before what is there
+        "MAKEFLAGS": f" -- ARCHITECTURE={ARCHITECTURE}",  # overrides the Makefile, as on make's command line
         "SAM_CLI_POLL_DELAY": "0.1",
-        "TMPDIR": str(clone.parent / "tmp"),  # where sam leaves its zips
+        "TMPDIR": str(clone.parent / "tmp"),  # sam leaves its zips there
         "NO_PROXY": "127.0.0.1,.localhost",
     }
 
@@ -117,14 +116,14 @@ def run(stack: Stack, clone: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def first_use(stack: Stack, run: Run) -> dict[str, Any]:
-    """Run the commands of the first deploy; return their output and the new builds."""
+    """The output of the first deploy's commands: all of it, the session, the token; and the zips that they uploaded."""
     before = stored_builds(stack)
-    printed = run("\n".join(blocks("docs/operations.md", "First deploy")) + '\nprintf "\\n%s" "$TOKEN"')
+    printed = run("\n".join(read_commands("docs/operations.md", "First deploy")) + '\nprintf "\\n%s" "$TOKEN"')
     *_, session, token = printed.splitlines()
     return {"printed": printed, "session": session, "token": token, "new": stored_builds(stack) - before}
 
 
-def test_the_commands_of_the_first_deploy_end_in_a_session(stack: Stack, first_use: dict[str, Any]) -> None:
+def test_the_commands_of_the_first_deploy_create_a_session(stack: Stack, first_use: dict[str, Any]) -> None:
     session = json.loads(first_use["session"])
     assert (session["createdBy"], session["channel"], session["toAddress"]) == ("ada", "Voice", "+15557654321")
     assert '{"accounts": 2, "put": 25, "deleted": 0}' in first_use["printed"]
@@ -133,7 +132,7 @@ def test_the_commands_of_the_first_deploy_end_in_a_session(stack: Stack, first_u
     assert table.get_item(Key=key)["Item"]["toAddress"] == "+15557654321"
 
 
-def test_a_build_in_another_folder_is_the_same_build(first_use: dict[str, Any]) -> None:
+def test_a_build_in_another_folder_has_the_same_content(first_use: dict[str, Any]) -> None:
     assert first_use["new"] == set()
 
 
@@ -143,20 +142,20 @@ def test_a_second_deploy_changes_nothing(stack: Stack, run: Run, first_use: dict
     assert (physical_ids(stack), versions(stack), stored_builds(stack)) == before
 
 
-def test_sessions_that_were_lost_come_back_from_a_restored_table(
+def test_lost_sessions_can_be_copied_back_from_a_restored_table(
     stack: Stack, run: Run, first_use: dict[str, Any]
 ) -> None:
-    restore, put_back, *_ = blocks("docs/operations.md", "Backups and restore")
+    restore, put_back, *_ = read_commands("docs/operations.md", "Backups and restore")
     session = json.loads(first_use["session"])
     dynamodb, table = stack.client("dynamodb"), physical_ids(stack)["SessionsTable"]
     lost = dynamodb.get_item(TableName=table, Key={"pk": {"S": f"acme#{session['id']}"}})["Item"]
     other = lost | {"pk": {"S": f"acme#{'0' * 32}"}, "id": {"S": "0" * 32}}
     dynamodb.put_item(TableName=table, Item=other)
     run(restore.replace("CONFIG=prod", "CONFIG=dev"))
-    changed = other | {"toAddress": {"S": "changed since"}}
+    changed = other | {"toAddress": {"S": "changed after the backup"}}
     dynamodb.put_item(TableName=table, Item=changed)
     dynamodb.delete_item(TableName=table, Key={"pk": lost["pk"]})
-    assert "1 of 2 sessions were missing, and are back." in run(put_back, CONFIG="dev")
+    assert "1 of 2 sessions were missing, and are restored." in run(put_back, CONFIG="dev")
     items = dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
     assert sorted(items, key=str) == sorted([lost, changed], key=str)
     assert "sessions-restored" not in dynamodb.list_tables()["TableNames"]
@@ -168,8 +167,8 @@ def test_sessions_that_were_lost_come_back_from_a_restored_table(
     assert reply.data.decode() == first_use["session"]
 
 
-def test_the_commands_that_protect_a_stack_are_accepted(stack: Stack, run: Run, first_use: dict[str, Any]) -> None:  # noqa: ARG001
-    (protect,) = blocks("docs/operations.md", "Deploying")
+def test_the_documented_commands_protect_a_stack(stack: Stack, run: Run, first_use: dict[str, Any]) -> None:  # noqa: ARG001
+    (protect,) = read_commands("docs/operations.md", "Deploying")
     run(protect.replace("sessions-prod", "sessions-dev"))
     cloudformation = stack.client("cloudformation")
     policy = cloudformation.get_stack_policy(StackName="sessions-dev")["StackPolicyBody"]
@@ -180,20 +179,20 @@ def test_the_commands_that_protect_a_stack_are_accepted(stack: Stack, run: Run, 
 
 @pytest.fixture
 def changeset_role(stack: Stack) -> dict[str, str]:
-    """Credentials with the policy that the documents give the role of prod-changeset, for sessions-dev."""
-    _, policy = blocks("docs/operations.md", "Deploying", "json")
+    """Credentials with the documented policy of the role of prod-changeset, for sessions-dev."""
+    _, policy = read_commands("docs/operations.md", "Deploying", "json")
     policy = policy.replace("111122223333", ACCOUNT).replace("sessions-prod", "sessions-dev")
     iam = stack.client("iam")
     iam.create_user(UserName="changeset")
     iam.put_user_policy(UserName="changeset", PolicyName="changeset", PolicyDocument=policy)
     key = iam.create_access_key(UserName="changeset")["AccessKey"]
-    # SAM's own policy of its bucket refuses http, which is all that the emulator speaks.
+    # The emulator has no HTTPS, which the policy of SAM's bucket requires.
     (bucket,) = (each["Name"] for each in stack.client("s3").list_buckets()["Buckets"] if "sam-cli" in each["Name"])
     stack.client("s3").delete_bucket_policy(Bucket=bucket)
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
-def test_the_workflow_prod_shows_a_changeset_and_then_executes_it(
+def test_the_workflow_prod_shows_a_changeset_and_executes_it_after_approval(
     stack: Stack,
     clone: Path,
     run: Run,
@@ -208,7 +207,7 @@ def test_the_workflow_prod_shows_a_changeset_and_then_executes_it(
     settings.write_text(settings.read_text().replace('"Stage=dev', '"Stage=dev LogRetentionDays=7'))
 
     def retention() -> int:
-        name = physical_ids(stack)["CreateSessionLogGroup"]
+        name = physical_ids(stack)["SessionsLogGroup"]
         groups = stack.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         days: int = groups[0]["retentionInDays"]
         return days
@@ -218,7 +217,7 @@ def test_the_workflow_prod_shows_a_changeset_and_then_executes_it(
     name, _, changeset = output.read_text().strip().partition("=")
     assert name == "arn"
     assert f":{ACCOUNT}:changeSet/" in changeset
-    assert re.search(r"Modify +CreateSessionLogGroup ", summary.read_text())
+    assert re.search(r"Modify +SessionsLogGroup ", summary.read_text())
     assert retention() == 30
     with pytest.raises(AssertionError, match=r"not authorized to perform: cloudformation:ExecuteChangeSet"):
         run(execute, CHANGESET=changeset, STACK="sessions-dev", **changeset_role)

@@ -1,6 +1,6 @@
-"""What the deployed functions can reach: their tables, by exactly the calls they make, and their layer's packages.
+"""The permissions of the deployed functions, and the packages that they can import.
 
-Asked of functions that a test deploys beside ours, with our functions' roles and layer.
+The tests deploy functions of their own, with the roles and the layer of ours.
 """
 
 import inspect
@@ -18,7 +18,7 @@ type Invoke = Callable[..., Any]
 
 
 def call_dynamodb(event: list[tuple[str, dict[str, Any]]], _: object) -> list[str]:
-    """Runs in a worker: makes the calls, and returns which were allowed and which error the others got."""
+    """Runs in a worker. Make calls, and return for each "allowed" or the code of its error."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415
 
@@ -33,7 +33,7 @@ def call_dynamodb(event: list[tuple[str, dict[str, Any]]], _: object) -> list[st
 
 
 def find_packages(event: list[str], _: object) -> list[str]:
-    """Runs in a worker: which of the packages it can import."""
+    """Runs in a worker. Return those of the packages that it can import."""
     from importlib.util import find_spec  # noqa: PLC0415
 
     return [name for name in event if find_spec(name)]
@@ -41,7 +41,7 @@ def find_packages(event: list[str], _: object) -> list[str]:
 
 @pytest.fixture
 def invoke(stack: Stack) -> Invoke:
-    """Runs one of the functions above as a Lambda function, with the settings of one of ours."""
+    """A function that runs one of those above as a Lambda function, with the settings of one of ours."""
     client = stack.client("lambda")
 
     def invoke(code: Callable[..., object], event: object, like: str, layers: list[str] | None = None) -> Any:  # noqa: ANN401
@@ -72,15 +72,15 @@ def invoke(stack: Stack) -> Invoke:
     return invoke
 
 
-def test_the_role_of_create_session_allows_one_put_and_batch_reads_and_no_more(stack: Stack, invoke: Invoke) -> None:
+def test_the_api_may_only_put_and_get_sessions_and_read_batches(stack: Stack, invoke: Invoke) -> None:
     sessions, directory = stack.outputs()["SessionsTableName"], stack.outputs()["DirectoryTableName"]
     key, entry = {"pk": {"S": "probe#0"}}, {"pk": {"S": "ACCOUNT#probe"}, "sk": {"S": "ACCOUNT"}}
     allowed = [
         ("put_item", {"TableName": sessions, "Item": key}),
+        ("get_item", {"TableName": sessions, "Key": key}),
         ("batch_get_item", {"RequestItems": {directory: {"Keys": [entry]}, sessions: {"Keys": [key]}}}),
     ]
     refused = [
-        ("get_item", {"TableName": sessions, "Key": key}),
         ("update_item", {"TableName": sessions, "Key": key}),
         ("delete_item", {"TableName": sessions, "Key": key}),
         ("scan", {"TableName": sessions}),
@@ -89,23 +89,10 @@ def test_the_role_of_create_session_allows_one_put_and_batch_reads_and_no_more(s
         ("scan", {"TableName": directory}),
     ]
     expected = ["allowed"] * len(allowed) + ["AccessDeniedException"] * len(refused)
-    assert invoke(call_dynamodb, allowed + refused, like="CreateSessionFunction") == expected
+    assert invoke(call_dynamodb, allowed + refused, like="SessionsFunction") == expected
 
 
-def test_the_role_of_get_session_allows_one_get_and_no_more(stack: Stack, invoke: Invoke) -> None:
-    sessions = stack.outputs()["SessionsTableName"]
-    key = {"pk": {"S": "probe#0"}}
-    calls = [
-        ("get_item", {"TableName": sessions, "Key": key}),
-        ("put_item", {"TableName": sessions, "Item": key}),
-        ("batch_get_item", {"RequestItems": {sessions: {"Keys": [key]}}}),
-        ("delete_item", {"TableName": sessions, "Key": key}),
-        ("scan", {"TableName": sessions}),
-    ]  # fmt: skip
-    assert invoke(call_dynamodb, calls, like="GetSessionFunction") == ["allowed"] + ["AccessDeniedException"] * 4
-
-
-def test_the_role_of_add_claims_allows_one_get_and_no_more(stack: Stack, invoke: Invoke) -> None:
+def test_add_claims_may_only_get_an_item_of_the_directory(stack: Stack, invoke: Invoke) -> None:
     sessions, directory = stack.outputs()["SessionsTableName"], stack.outputs()["DirectoryTableName"]
     key = {"pk": {"S": "EMAIL#probe@example.com"}, "sk": {"S": "SIGN_IN"}}
     calls = [
@@ -118,11 +105,11 @@ def test_the_role_of_add_claims_allows_one_get_and_no_more(stack: Stack, invoke:
     assert invoke(call_dynamodb, calls, like="AddClaimsFunction") == ["allowed"] + ["AccessDeniedException"] * 4
 
 
-def test_a_worker_sees_no_package_that_its_layer_does_not_hold(invoke: Invoke) -> None:
-    asked = ["ministack", "boto3", "botocore", "pydantic", "aws_lambda_powertools", "hypercorn", "pip", "pytest"]
-    held = ["botocore", "pydantic", "aws_lambda_powertools"]
-    assert invoke(find_packages, asked, like="CreateSessionFunction", layers=[]) == []
-    assert invoke(find_packages, asked, like="CreateSessionFunction") == held
+def test_a_function_can_import_only_the_packages_of_its_layer(invoke: Invoke) -> None:
+    names = ["ministack", "boto3", "botocore", "pydantic", "aws_lambda_powertools", "hypercorn", "pip", "pytest"]
+    in_layer = ["botocore", "pydantic", "aws_lambda_powertools"]
+    assert invoke(find_packages, names, like="SessionsFunction", layers=[]) == []
+    assert invoke(find_packages, names, like="SessionsFunction") == in_layer
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's table of sockets")
@@ -134,7 +121,7 @@ def test_the_stack_listens_on_this_machine_only(stack: Stack) -> None:
             if int((process / "stat").read_text().rpartition(")")[2].split()[2]) == group:
                 sockets |= {link.readlink().name for link in (process / "fd").iterdir()}
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
+            continue  # the process ended meanwhile
     listening = []
     for table in ("tcp", "tcp6"):
         for line in (Path("/proc/net") / table).read_text().splitlines()[1:]:

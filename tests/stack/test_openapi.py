@@ -13,6 +13,7 @@ from hypothesis import settings
 from schemathesis.config import SchemathesisConfig
 from stack.conftest import Stack
 
+pytest_plugins = ["schemathesis.pytest.plugin"]
 CONFIGURATION = {
     "generation": {"deterministic": True},
     "checks": {

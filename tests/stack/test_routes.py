@@ -1,4 +1,4 @@
-"""What the gateway adds to the function, which is routes, CORS and answers of its own; and negotiation over HTTP."""
+"""Routes, CORS and errors of the gateway; content negotiation over HTTP."""
 
 import json
 from typing import Any
@@ -10,18 +10,18 @@ ROUTES = ["/sessions", "/sessions.json", "/api/NewSession", "/api/NewSession.jso
 DEV_SERVER = "http://localhost:5173"
 
 
-def items(header: str) -> set[str]:
+def split(header: str) -> set[str]:
     return {item.strip().lower() for item in header.split(",")}
 
 
 def preflight(stack: Stack, path: str, origin: str) -> Any:  # noqa: ANN401
-    """The headers of the answer to what a browser asks before it posts."""
-    asked = {
+    """Send the request of a browser before a POST, and return the headers of the response."""
+    headers = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
     }
-    return stack.send("OPTIONS", path, headers=asked).headers
+    return stack.send("OPTIONS", path, headers=headers).headers
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -32,7 +32,7 @@ def test_every_route_creates_a_session(stack: Stack, token: str, path: str) -> N
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_no_route_lets_a_request_without_a_token_in(stack: Stack, path: str) -> None:
+def test_no_route_accepts_a_request_without_a_token(stack: Stack, path: str) -> None:
     reply = stack.send("POST", path)
     assert reply.status == 401
     assert reply.headers["Content-Type"] == "application/json"
@@ -43,7 +43,7 @@ def test_no_route_lets_a_request_without_a_token_in(stack: Stack, path: str) -> 
     ("method", "path"),
     [("POST", "/"), ("POST", "/session"), ("POST", "/sessions/"), ("POST", "/api/newsession"), ("GET", "/sessions")],
 )
-def test_the_gateway_itself_answers_for_what_is_no_route(stack: Stack, token: str, method: str, path: str) -> None:
+def test_the_gateway_answers_404_to_other_paths(stack: Stack, token: str, method: str, path: str) -> None:
     reply = stack.send(method, path, token=token)
     assert reply.status == 404
     assert reply.headers["Content-Type"] == "application/json"
@@ -51,25 +51,25 @@ def test_the_gateway_itself_answers_for_what_is_no_route(stack: Stack, token: st
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_page_of_a_dev_server_may_post_with_credentials(stack: Stack, path: str) -> None:
+def test_a_web_page_of_a_configured_origin_may_post_with_credentials(stack: Stack, path: str) -> None:
     headers = preflight(stack, path, DEV_SERVER)
     assert headers["Access-Control-Allow-Origin"] == DEV_SERVER
     assert headers["Access-Control-Allow-Credentials"] == "true"
-    assert items(headers["Access-Control-Allow-Methods"]) == {"get", "post"}
-    assert items(headers["Access-Control-Allow-Headers"]) >= {"authorization", "content-type", "idempotency-key"}
+    assert split(headers["Access-Control-Allow-Methods"]) == {"get", "post"}
+    assert split(headers["Access-Control-Allow-Headers"]) >= {"authorization", "content-type", "idempotency-key"}
 
 
 @pytest.mark.parametrize("origin", ["https://example.com", "http://localhost:5174", "https://localhost:5173", "null"])
-def test_a_page_of_any_other_origin_may_not(stack: Stack, origin: str) -> None:
+def test_a_web_page_of_another_origin_may_not_post(stack: Stack, origin: str) -> None:
     assert "Access-Control-Allow-Origin" not in preflight(stack, "/sessions", origin)
 
 
-def test_a_page_can_read_the_reply_and_the_headers_that_clients_need(stack: Stack, token: str) -> None:
+def test_a_web_page_can_read_the_reply_and_the_headers_that_clients_need(stack: Stack, token: str) -> None:
     reply = stack.send("POST", "/sessions", "{}", token, {"Origin": DEV_SERVER})
     assert reply.status == 200
     assert reply.headers["Access-Control-Allow-Origin"] == DEV_SERVER
     assert reply.headers["Access-Control-Allow-Credentials"] == "true"
-    assert items(reply.headers["Access-Control-Expose-Headers"]) == {"idempotent-replayed", "retry-after"}
+    assert split(reply.headers["Access-Control-Expose-Headers"]) == {"idempotent-replayed", "retry-after"}
 
 
 def test_the_api_has_the_cors_of_the_template(stack: Stack, template: dict[str, Any]) -> None:
@@ -94,19 +94,21 @@ def test_a_callback_wraps_success_and_error(stack: Stack, token: str, body: str,
     assert key in json.loads(content)
 
 
-def test_a_client_that_excludes_json_is_refused(stack: Stack, token: str) -> None:
-    reply = stack.send("POST", "/sessions", "{}", token, {"Accept": "text/html"})
-    assert reply.status == 406
+@pytest.mark.parametrize(
+    ("path", "accept", "status"),
+    [
+        ("/sessions", "text/html", 406),
+        ("/sessions?format=csv", "application/json", 406),
+        ("/sessions?format=json", "text/html", 200),
+        ("/sessions.json", "text/html", 200),
+        ("/json/reply/NewSession", "text/html", 200),
+    ],
+)
+def test_a_format_in_the_url_has_priority_over_the_accept_header(
+    stack: Stack, token: str, path: str, accept: str, status: int
+) -> None:
+    reply = stack.send("POST", path, "{}", token, {"Accept": accept})
+    assert reply.status == status
     assert reply.headers["Content-Type"] == "application/json"
-    assert reply.json()["responseStatus"]["errorCode"] == "NotAcceptable"
-
-
-@pytest.mark.parametrize("path", ["/sessions?format=json", "/sessions.json", "/json/reply/NewSession"])
-def test_a_format_in_the_url_wins_over_the_header(stack: Stack, token: str, path: str) -> None:
-    reply = stack.send("POST", path, "{}", token, {"Accept": "text/html"})
-    assert reply.status == 200
-    assert reply.headers["Content-Type"] == "application/json"
-
-
-def test_a_format_that_is_not_json_is_refused(stack: Stack, token: str) -> None:
-    assert stack.send("POST", "/sessions?format=csv", "{}", token, {"Accept": "application/json"}).status == 406
+    error_code = reply.json().get("responseStatus", {}).get("errorCode")
+    assert error_code == (None if status == 200 else "NotAcceptable")

@@ -1,4 +1,4 @@
-"""The ServiceStack clients of npm and PyPI, unmodified: they are given a base URL and a token, and nothing else."""
+"""The unmodified ServiceStack clients of npm and PyPI. Their only settings are a base URL and a token."""
 
 import json
 import os
@@ -9,101 +9,90 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Attr
-from clients.dtos import FlowChannels, NewSession, SessionCallState, SessionDialState, SessionDirections, SessionInfo
+from clients.dtos import (
+    EVERY_FIELD,
+    FlowChannels,
+    NewSession,
+    SessionCallState,
+    SessionDialState,
+    SessionDirections,
+    SessionInfo,
+)
 from conftest import ROOT
 from servicestack import JsonServiceClient, WebServiceException
 from stack.conftest import Stack
 
-from sessions.models import NewSession as Contract
-
 type Connect = Callable[..., JsonServiceClient]
 
 
-def every_field(stack: Stack, token: str, display_name: str) -> dict[str, Any]:
-    """A request with every field of the contract; whatever it refers to is there."""
-    request = {
-        "displayName": display_name,
-        "channel": "Chat",
-        "direction": "Incoming",
-        "callState": "Ringing",
-        "fromAddress": "zoë@example.com",
-        "fromName": "Zoë 😀",
-        "toAddress": "ada@example.com",
-        "parentSessionId": stack.post({}, token).json()["id"],
-        "customerId": "northwind-paris",
-        "withAddress": "user:bob",
-        "fromPhoneNumber": "+15550100001",
-        "destination": "北京 \u2028 <b>",
-        "memberEmailAddresses": ["bob@example.com"],
-        "startSession": True,
-    }
-    assert set(request) == {field.alias for field in Contract.model_fields.values()}
-    return request
+def make_full_request(stack: Stack, token: str, display_name: str) -> dict[str, Any]:
+    """Return a request with every field of the contract. The account has the records that it refers to."""
+    parent = stack.post({}, token).json()
+    return EVERY_FIELD | {"displayName": display_name, "parentSessionId": parent["id"]}
 
 
-def find_stored(stack: Stack, display_name: str) -> list[dict[str, Any]]:
-    """The stored sessions of this name."""
+def find_items(stack: Stack, display_name: str) -> list[dict[str, Any]]:
+    """Return the stored sessions with a display name."""
     named = Attr("displayName").eq(display_name)
     return stack.table("SessionsTableName").scan(FilterExpression=named, ConsistentRead=True)["Items"]
 
 
 @pytest.fixture
 def connect(stack: Stack, token: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
-    """Makes clients for Python."""
+    """A function that creates clients for Python."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    made = []
+    clients = []
 
     def connect(token: str = token) -> JsonServiceClient:
-        made.append(JsonServiceClient(stack.base_url).set_bearer_token(token))
-        return made[-1]
+        clients.append(JsonServiceClient(stack.base_url).set_bearer_token(token))
+        return clients[-1]
 
     yield connect
-    for client in made:
+    for client in clients:
         client._session.close()  # noqa: SLF001 (it has no public close)
 
 
-@pytest.mark.parametrize(("base_path", "path"), [("api", "/api/NewSession"), ("", "/json/reply/NewSession")])
-def test_the_python_client_creates_a_session_on_its_default_paths(
-    stack: Stack, connect: Connect, base_path: str, path: str
+@pytest.mark.parametrize(
+    ("send", "path"),
+    [
+        (lambda client, request: client.post(request), "/api/NewSession"),
+        (lambda client, request: client.set_base_path("").post(request), "/json/reply/NewSession"),
+        (lambda client, request: client.post_url("/sessions", request), "/sessions"),
+    ],
+    ids=["default path", "empty base path", "path given"],
+)
+def test_the_python_client_creates_a_session(
+    stack: Stack, connect: Connect, send: Callable[[JsonServiceClient, NewSession], SessionInfo], path: str
 ) -> None:
-    asked = []
-    client = connect().set_base_path(base_path)
-    client.response_filter = lambda response: asked.append(response.url)
-    session = client.post(NewSession(channel=FlowChannels.VOICE))
-    assert asked == [stack.base_url + path]
+    urls = []
+    client = connect()
+    client.response_filter = lambda response: urls.append(response.url)
+    session = send(client, NewSession(channel=FlowChannels.FAX))
+    assert urls == [stack.base_url + path]
     assert isinstance(session, SessionInfo)
-    assert (session.channel, session.call_state) == (FlowChannels.VOICE, SessionCallState.CONNECTED)
+    assert (session.channel, session.call_state) == (FlowChannels.FAX, SessionCallState.CONNECTED)
     assert session.members[0].display_name == "Ada Lovelace"
 
 
-def test_the_python_client_creates_a_session_at_sessions(stack: Stack, connect: Connect) -> None:
-    asked = []
-    client = connect()
-    client.response_filter = lambda response: asked.append(response.url)
-    session = client.post_url("/sessions", NewSession(channel=FlowChannels.FAX))
-    assert asked == [stack.url]
-    assert session.channel is FlowChannels.FAX
-
-
-def test_every_field_of_the_python_client_arrives(stack: Stack, token: str, connect: Connect) -> None:
-    request = every_field(stack, token, "Zoë ☎ from Python")
+def test_the_python_client_sends_every_field(stack: Stack, token: str, connect: Connect) -> None:
+    request = make_full_request(stack, token, "Zoë ☎ from Python")
     session = connect().post(NewSession.from_dict(request))
     assert session.dial_state is SessionDialState.ACTIVE
     assert session.direction is SessionDirections.INCOMING
     assert (session.display_name, session.from_name) == (request["displayName"], request["fromName"])
     assert (session.destination, session.customer_id) == (request["destination"], request["customerId"])
-    [item] = find_stored(stack, request["displayName"])
+    [item] = find_items(stack, request["displayName"])
     assert item | request == item
 
 
 @pytest.mark.parametrize("members", [None, []])
-def test_null_and_empty_lists_of_the_python_client_are_absent(connect: Connect, members: list[str] | None) -> None:
+def test_null_and_an_empty_list_of_the_python_client_mean_absent(connect: Connect, members: list[str] | None) -> None:
     session = connect().post(NewSession(display_name=None, member_email_addresses=members, start_session=False))
     assert session.display_name is None
     assert session.dial_state is SessionDialState.NONE
 
 
-def test_the_python_client_shows_an_invalid_value_as_the_error_of_its_field(connect: Connect) -> None:
+def test_the_python_client_shows_the_errors_of_all_fields(connect: Connect) -> None:
     with pytest.raises(WebServiceException) as raised:
         connect().post(NewSession(channel="Telex", from_name="n" * 257))  # type: ignore[arg-type]
     status = raised.value.response_status
@@ -121,9 +110,9 @@ def test_the_python_client_shows_a_wrong_token_as_401(connect: Connect) -> None:
     assert raised.value.status_code == 401
 
 
-@pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="Node.js is not on this machine")
-def test_the_typescript_client_works_unmodified(stack: Stack, token: str) -> None:
-    request = every_field(stack, token, "Zoë ☎ from TypeScript")
+@pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="Node.js is not installed")
+def test_the_typescript_client_passes_its_own_tests(stack: Stack, token: str) -> None:
+    request = make_full_request(stack, token, "Zoë ☎ from TypeScript")
     done = subprocess.run(
         ["node", "--test-reporter=tap", ROOT / "tests/clients/typescript.mjs"],  # noqa: S607
         env={
@@ -138,5 +127,5 @@ def test_the_typescript_client_works_unmodified(stack: Stack, token: str) -> Non
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    [item] = find_stored(stack, request["displayName"])
+    [item] = find_items(stack, request["displayName"])
     assert item | request == item

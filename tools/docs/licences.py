@@ -10,16 +10,12 @@ from docs.tables import make_table
 def list_packages() -> set[str]:
     """Return the names of the project's packages in uv.lock, without those for development only."""
     locked = {package["name"]: package for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
-    shipped: set[str] = set()
-    pending = list(locked["sessions"]["dependencies"])
-    while pending:
-        dependency = pending.pop()
+    pending, shipped = locked["sessions"]["dependencies"], set[str]()
+    for dependency in pending:  # the list grows while it is read
         package = locked[dependency["name"]]
-        for extra in dependency.get("extra", []):
-            pending += package["optional-dependencies"][extra]
-        if dependency["name"] not in shipped:
-            shipped.add(dependency["name"])
-            pending += package.get("dependencies", [])
+        extras = [each for extra in dependency.get("extra", []) for each in package["optional-dependencies"][extra]]
+        pending += [each for each in [*package.get("dependencies", []), *extras] if each["name"] not in shipped]
+        shipped.add(dependency["name"])
     return shipped
 
 

@@ -12,7 +12,7 @@ from docs.schemas import REQUEST_ID, ROOT, make_schemas, respond
 from sessions import models, negotiation, parsing, responses
 from sessions.errors import ERRORS, ServiceError
 
-CREATE_ONLY, READ_ONLY = {"413", "422", "504"}, {"404"}  # the statuses that only one operation has
+CREATE_ONLY, READ_ONLY = {"413", "415", "422", "504"}, {"404"}  # the statuses that only one operation has
 INVALID = {"channel": "Telex", "displayName": "x" * 257, "memberEmailAddresses": ["bob@example.com", "carol"]}
 
 

@@ -7,25 +7,21 @@ from functools import partial
 
 from docs import licences, openapi, reference, tables
 from docs.schemas import ROOT
+from sessions import rules
 
 TABLES: dict[str, Callable[[], str]] = {
     "routes": reference.make_route_table,
     "request": reference.make_request_table,
     "formats": reference.make_format_table,
-    "session": partial(reference.make_response_table, "SessionInfo"),
-    "member": partial(reference.make_response_table, "SessionMemberInfo"),
+    "session": partial(reference.make_response_table, "SessionInfo", rules.new_session),
+    "member": partial(reference.make_response_table, "SessionMemberInfo", rules.make_member),
     "errors": reference.make_error_table,
     "field-errors": reference.make_field_error_table,
     "alarms": tables.make_alarm_table,
-    "failures": partial(tables.make_data_table, "failures", tables.FAILURES),
-    "events": partial(tables.make_data_table, "events", tables.EVENTS),
+    "failures": partial(tables.make_data_table, "failures"),
+    "events": partial(tables.make_data_table, "events"),
     "licences": licences.make_licence_table,
 }
-
-
-def make_json(content: Callable[[], object]) -> str:
-    """Return a JSON document."""
-    return json.dumps(content(), indent=2, ensure_ascii=False) + "\n"
 
 
 def make_page(path: str) -> str:
@@ -40,6 +36,8 @@ def make_page(path: str) -> str:
 
 PAGES = ("docs/api.md", "docs/licences.md", "docs/operations.md", "events/README.md")
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
-    "docs/openapi.json": partial(make_json, openapi.make_openapi),
-    "docs/events/SessionCreated.json": partial(make_json, openapi.make_event_schema),
+    "docs/openapi.json": lambda: json.dumps(openapi.make_openapi(), indent=2, ensure_ascii=False) + "\n",
+    "docs/events/SessionCreated.json": lambda: (
+        json.dumps(openapi.make_event_schema(), indent=2, ensure_ascii=False) + "\n"
+    ),
 } | {path: partial(make_page, path) for path in PAGES}

@@ -1,15 +1,19 @@
 """The tables of docs/api.md, from the models, the rules and the errors."""
 
+import inspect
 import re
+from collections.abc import Callable
 from typing import Any
+
+from pydantic.alias_generators import to_camel
 
 from docs.openapi import make_openapi, read_routes
 from docs.schemas import ADA, NOW, SESSION_ID, make_schemas
 from docs.tables import make_table
-from sessions import enums, models, parsing, rules
+from sessions import models, parsing, rules
 from sessions.errors import ERRORS
-from sessions.models import CustomerBreadcrumb, NewSession, SessionInfo
-from sessions.references import Caller, Person, References
+from sessions.models import NewSession, SessionInfo
+from sessions.references import References
 
 REQUEST = make_schemas("validation", NewSession, "")
 RESPONSE = make_schemas("serialization", SessionInfo, "")
@@ -60,18 +64,6 @@ def name_default(name: str, schema: dict[str, Any]) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != "" else ""
 
 
-def make_full_session() -> SessionInfo:
-    """Return a new session, from a request, a caller and references that set every field."""
-    examples = {"string": "x", "boolean": True, "integer": 1, "array": ["x"]}
-    values: dict[str, Any] = {}
-    for name, field in NewSession.model_fields.items():
-        value = unwrap(REQUEST["NewSession"]["properties"][field.alias])
-        values[name] = next(iter(getattr(enums, value["$ref"]))) if "$ref" in value else examples[value["type"]]
-    caller, person = Caller(*["x"] * len(Caller._fields)), Person(*["y"] * len(Person._fields))
-    references = References(customer=(CustomerBreadcrumb(id="x", name="x"),), people={"x": person})
-    return rules.new_session(NewSession.model_construct(**values), caller, references, SESSION_ID, NOW)
-
-
 def make_request_table() -> str:
     """Return the table of the fields of the request."""
     rows = [
@@ -88,10 +80,9 @@ def make_request_table() -> str:
     return make_table(("field", "type", "at most", "default", "description", "also refused as"), rows)
 
 
-def make_response_table(model: str) -> str:
-    """Return the table of the fields of a session or of a member."""
-    session = make_full_session().model_dump(exclude_none=True)
-    present = session if model == "SessionInfo" else session["members"][-1]
+def make_response_table(model: str, constructor: Callable[..., object]) -> str:
+    """Return the table of the fields of a session or of a member. The rules construct it with keyword arguments."""
+    present = {to_camel(name) for name in re.findall(r"^ {8}(\w+)=", inspect.getsource(constructor), re.MULTILINE)}
     rows = [
         (
             f"`{name}`",

@@ -1,0 +1,111 @@
+"""Faults between the functions and the DynamoDB of moto, on a clock that only the faults and the pauses move."""
+
+import json
+from contextlib import suppress
+from typing import Any, NamedTuple, cast
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from aws.client import CONNECT_SECONDS, READ_SECONDS
+
+URL = "https://dynamodb.test"
+SECONDS = {ReadTimeoutError: READ_SECONDS, ConnectTimeoutError: CONNECT_SECONDS}  # other faults take no time
+EVERY_CALL = 9  # more faults than a request makes calls
+
+
+class Body:
+    """The body of an HTTP response, as botocore reads it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def stream(self) -> list[bytes]:
+        return [self.content]
+
+
+def make_answer(status: int, content: bytes | dict[str, Any], **headers: str) -> AWSResponse:
+    content = json.dumps(content).encode() if isinstance(content, dict) else content
+    return AWSResponse(URL, status, HTTPHeaders.from_dict(headers), Body(content))
+
+
+def refuse(status: int, code: str) -> AWSResponse:
+    """Return an error of DynamoDB. Its message is private: no client may see it."""
+    return make_answer(status, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "private"})
+
+
+def make_corrupt(answer: dict[str, Any]) -> AWSResponse:
+    """Return a complete answer whose checksum does not match."""
+    return make_answer(200, {"ConsumedCapacity": {}} | answer, **{"x-amz-crc32": "1"})
+
+
+type Fault = AWSResponse | Exception
+
+
+class Applied(NamedTuple):
+    """DynamoDB applies the call, and a fault replaces its answer. Without a fault DynamoDB gets the call once more."""
+
+    then: Fault | None = None
+
+
+THROTTLED = refuse(400, "ThrottlingException")
+DENIED = refuse(400, "AccessDeniedException")
+INVALID = refuse(400, "ValidationException")
+FAILED = refuse(500, "InternalServerError")
+HTML = make_answer(200, b"<html>Sign in to the network</html>")
+EMPTY_OBJECT = make_answer(200, b"{}")
+CUT_SHORT = make_answer(200, b"")
+CORRUPT = make_corrupt({"Responses": {}, "UnprocessedKeys": {}})
+SLOW = ReadTimeoutError(endpoint_url=URL)
+RESET = ConnectionClosedError(endpoint_url=URL)
+UNREACHED = ConnectTimeoutError(endpoint_url=URL)
+UNKNOWN_HOST = EndpointConnectionError(endpoint_url=URL)
+
+
+class Network:
+    """The way from the functions to DynamoDB. It also stands for the module `time` in aws.client."""
+
+    def __init__(self, dynamodb: DynamoDBClient) -> None:
+        self.dynamodb = dynamodb
+        self.faults: dict[str, list[Fault | Applied]] = {}
+        self.calls: list[str] = []
+        self.seconds = 0.0
+        self.seconds_of_a_fault: float | None = None  # None: those of its timeout
+
+    def inject(self, operation: str, *faults: Fault | Applied) -> None:
+        """Let the next calls of an operation meet these faults, one each."""
+        self.faults[operation] = list(faults)
+
+    def send(self, request: AWSPreparedRequest, event_name: str, **_: object) -> Any:  # noqa: ANN401 (the stubs say None)
+        """Handle botocore's event before-send: return an answer or raise an error; None lets moto answer."""
+        operation = event_name.rpartition(".")[2]
+        self.calls.append(operation)
+        faults = self.faults.get(operation)
+        if not faults:
+            return None
+        fault = faults.pop(0)
+        if isinstance(fault, Applied):
+            with suppress(ClientError):
+                self.dynamodb.put_item(**json.loads(cast("bytes", request.body)))
+            fault = fault.then  # type: ignore[assignment]
+        if fault is None:
+            return None
+        request.url = URL  # moto gets the request, too, and must not apply it
+        self.seconds += SECONDS.get(type(fault), 0) if self.seconds_of_a_fault is None else self.seconds_of_a_fault
+        if isinstance(fault, Exception):
+            raise fault
+        return fault
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def monotonic(self) -> float:
+        return self.seconds

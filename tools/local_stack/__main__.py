@@ -1,0 +1,127 @@
+"""Run the local stack: an AWS emulator on this machine, with the built template deployed to it."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_stack import demo, emulator
+from local_stack.deployment import deploy, read_outputs, sessions_url
+
+PORT = 4566  # the usual port of AWS emulators
+USAGE = """
+Page:  {page}  (to read and try the API)
+URL:   {url}
+Token: {token}
+       (of {user}; make token prints a new one)
+
+curl -s -X POST '{url}' -d '{{}}' \\
+  -H 'Content-Type: application/json' \\
+  -H 'Authorization: Bearer {token}'"""
+
+
+def start(state: Path, wanted: int | None) -> None:
+    """Start the stack, or update a running one, and print its usage. If a start fails, stop what it started."""
+    running = emulator.find_emulator(state)
+    if running and wanted not in {None, running.port}:
+        raise SystemExit(f"The local stack runs on port {running.port}: run make stop before you choose another port.")
+    try:
+        port = running.port if running else emulator.check_port(PORT if wanted is None else wanted)
+    except (OSError, OverflowError) as error:
+        raise SystemExit(f"Port {wanted or PORT} cannot be used ({error}): run make start PORT=0.") from None
+    emulator.use_endpoint(f"http://127.0.0.1:{port}")
+    try:
+        if not running:
+            print("Starting the local AWS", file=sys.stderr)
+            emulator.start_emulator(state, port)
+        print("Deploying the stack", file=sys.stderr)
+        deploy(state)
+        print("Adding the demo data", file=sys.stderr)
+        demo.add_demo_data()
+        page, token = demo.publish_page(demo.USER), demo.create_token(demo.USER)
+    except BaseException:
+        if not running:
+            emulator.stop_emulator(state)
+        raise
+    print(USAGE.format(page=page, url=sessions_url(), token=token, user=demo.USER))
+
+
+def stop(state: Path) -> None:
+    """Stop the emulator, and remove the state folder."""
+    emulator.stop_emulator(state)
+    if (state / "lock").exists():
+        shutil.rmtree(state)
+
+
+def print_logs() -> None:
+    """Print the log lines of the functions, oldest first."""
+    logs = boto3.client("logs")
+    for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        print(f"==> {group['logGroupName']}")
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
+            for event in page["events"]:
+                print(event["message"].rstrip())
+
+
+def watch() -> None:
+    """Print each event of the bus as a line of JSON until Ctrl-C. Remove the rule and the queue at the end."""
+    events, sqs = boto3.client("events"), boto3.client("sqs")
+    bus, name = read_outputs()["EventBusName"], f"watch-{os.getpid()}"
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["sessions"]}')
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": name, "Arn": queue_arn}])
+    try:
+        print("Waiting for events; Ctrl-C ends it.", file=sys.stderr, flush=True)
+        while True:
+            received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+            for message in received.get("Messages", []):
+                print(message["Body"], flush=True)
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        events.remove_targets(Rule=name, EventBusName=bus, Ids=[name])
+        events.delete_rule(Name=name, EventBusName=bus)
+        sqs.delete_queue(QueueUrl=queue)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="local_stack", description=__doc__)
+    parser.add_argument("command", choices=["start", "stop", "page", "url", "token", "logs", "watch"])
+    parser.add_argument("--state", type=Path, default=emulator.ROOT / ".local", help="the state folder of the stack")
+    parser.add_argument("--port", type=int, help=f"start: a port of 127.0.0.1, or 0 for a free one (default: {PORT})")
+    parser.add_argument("--user", default=demo.USER, help="page, token: the email address of a user")
+    arguments = parser.parse_args()
+    actions: dict[str, Callable[[], None]] = {
+        "start": lambda: start(arguments.state, arguments.port),
+        "stop": lambda: stop(arguments.state),
+        "page": lambda: print(demo.publish_page(arguments.user)),
+        "url": lambda: print(sessions_url()),
+        "token": lambda: print(demo.create_token(arguments.user)),
+        "logs": print_logs,
+        "watch": watch,
+    }
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals clean up
+    if running := emulator.find_emulator(arguments.state):
+        emulator.use_endpoint(f"http://127.0.0.1:{running.port}")
+    elif arguments.command not in {"start", "stop"}:
+        raise SystemExit("The local stack is not running: run make start.")
+    try:
+        actions[arguments.command]()
+    except KeyboardInterrupt:
+        raise SystemExit("Interrupted.") from None
+    except BrokenPipeError:  # the reader has ended, as in make logs | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"The local AWS refused: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The deployment of the built template to the emulator, and the outputs of the deployed stack."""
+
+import os
+import platform
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+
+from local_stack.emulator import ROOT, last_line
+
+SAM = ROOT / "tools/sam/.venv/bin/sam"
+BUILT = ROOT / ".aws-sam/local/template.yaml"
+SETTINGS = ROOT / "samconfig.toml"
+STACK_NAME = "sessions"  # as in samconfig.toml
+# The architecture of this machine, in Lambda's terms.
+ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+
+
+def deploy(state: Path) -> None:
+    """Create the stack from the local build, or update it."""
+    # Parameters on the command line replace all parameters of samconfig.toml.
+    parameters: list[str] = tomllib.loads(SETTINGS.read_text())["local"]["deploy"]["parameters"]["parameter_overrides"]
+    parameters += [f"Architecture={ARCHITECTURE}", f"EndpointUrl={os.environ['AWS_ENDPOINT_URL']}"]
+    # sam looks for its configuration beside the template unless an option names the file.
+    command: list[str | Path] = [SAM, "deploy", "--config-file", SETTINGS, "--config-env", "local"]
+    command += ["--template-file", BUILT, "--parameter-overrides", *parameters]
+    # sam leaves its zips in TMPDIR. Frequent polls halve the time of a deploy.
+    environment = os.environ | {"TMPDIR": str(state.resolve() / "tmp"), "SAM_CLI_POLL_DELAY": "0.1"}
+    log = state / "deploy.log"
+    with log.open("w") as output:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+        )
+    if done.returncode:
+        raise SystemExit(f"The deploy failed (its output is in {log}): {last_line(log)}")
+    apply_cors()
+
+
+def apply_cors() -> None:
+    """Apply the CORS configuration of the template, which the emulator's CloudFormation ignores."""
+    deployed = {each["ParameterKey"]: each["ParameterValue"] for each in describe_stack()["Parameters"]}
+    api = yaml.safe_load(BUILT.read_text())["Resources"]["Api"]["Properties"]
+    _, cors, _ = api["CorsConfiguration"]["Fn::If"]
+    resolved = {key: deployed[each["Ref"]].split(",") for key, each in cors.items() if isinstance(each, dict)}
+    gateway, api_id = boto3.client("apigatewayv2"), read_outputs()["ApiId"]
+    if resolved["AllowOrigins"] != [""]:
+        gateway.update_api(ApiId=api_id, CorsConfiguration=cors | resolved)
+    else:
+        gateway.delete_cors_configuration(ApiId=api_id)
+
+
+def describe_stack() -> Any:  # noqa: ANN401
+    """Return CloudFormation's description of the deployed stack."""
+    return boto3.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+
+
+def read_outputs() -> dict[str, str]:
+    """Return the outputs of the deployed stack."""
+    return {output["OutputKey"]: output["OutputValue"] for output in describe_stack()["Outputs"]}
+
+
+def sessions_url() -> str:
+    """Return the local URL of POST /sessions. It needs single quotes in a shell, because the stage is `$default`."""
+    return f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api/{read_outputs()['ApiId']}/$default/sessions"

@@ -1,0 +1,128 @@
+"""The process of the AWS emulator.
+
+A local stack lives in memory and in its state folder, so several stacks can run side by side. The state folder holds:
+
+    lock          the pid and the port of the emulator, which keeps this file locked until it ends
+    emulator.log  the output of the emulator
+    deploy.log    the output of `sam deploy`
+    tmp/          the temporary files of the emulator and of the functions
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCHER = [ROOT / "tools/emulator/.venv/bin/python", ROOT / "tools/emulator/launch.py"]
+REGION = "us-east-1"  # as in samconfig.toml
+
+
+class Emulator(NamedTuple):
+    """A running emulator: the id of its process, which leads a process group, and its port on 127.0.0.1."""
+
+    pid: int
+    port: int
+
+
+def start_emulator(state: Path, port: int) -> None:
+    """Start an emulator that outlives this process; return when it accepts requests."""
+    tmp = state.resolve() / "tmp"
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir(parents=True)
+    # Functions inherit this environment, so it holds nothing of the developer's own.
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(tmp),
+        "TMPDIR": str(tmp),
+        "STATE_DIR": str(tmp / "state"),
+        "S3_DATA_DIR": str(tmp / "s3"),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "AUTH": "true",  # enforce the roles of the functions
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent",  # the emulator removes containers that look like its own
+    }
+    # The emulator inherits the lock and holds it until it ends. A pid alone could belong to a later process.
+    with (state / "lock").open("w") as lock, (state / "emulator.log").open("w") as log:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        process = subprocess.Popen(
+            [*LAUNCHER, tmp / "worker"],
+            env=environment,
+            cwd=tmp,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock.fileno()],
+        )
+        json.dump(Emulator(process.pid, port)._asdict(), lock)
+    deadline = time.monotonic() + 60
+    while True:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_ministack/ready", timeout=5):
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"The local AWS did not start: {last_line(state / 'emulator.log')}")
+        time.sleep(0.05)
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log."""
+    return log.read_text().strip().rpartition("\n")[2]
+
+
+def find_emulator(state: Path) -> Emulator | None:
+    """Return the emulator that runs with this state folder."""
+    with suppress(FileNotFoundError), (state / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return Emulator(**json.load(lock))
+    return None
+
+
+def stop_emulator(state: Path) -> None:
+    """Kill the emulator and the functions at once; return when they are gone. Keep the log."""
+    if emulator := find_emulator(state):
+        deadline = time.monotonic() + 10
+        with suppress(ProcessLookupError):
+            os.killpg(emulator.pid, signal.SIGKILL)
+            with suppress(ChildProcessError):  # only the process that started the emulator can wait for it
+                os.waitpid(emulator.pid, 0)
+            while time.monotonic() < deadline:
+                os.killpg(emulator.pid, 0)
+                time.sleep(0.02)
+    shutil.rmtree(state / "tmp", ignore_errors=True)
+
+
+def use_endpoint(url: str) -> None:
+    """Point boto3 and sam to an endpoint, whatever AWS account the developer's shell has."""
+    for name in [name for name in os.environ if name.startswith("AWS_") or name == "PYTHONPATH"]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAM_CLI_TELEMETRY": "0",
+        "no_proxy": "*",
+    }
+
+
+def check_port(port: int) -> int:
+    """Return the port, or a free one for 0. Raise OSError if a program listens on the port of 127.0.0.1."""
+    with socket.create_server(("127.0.0.1", port)) as probe:
+        free: int = probe.getsockname()[1]
+        return free

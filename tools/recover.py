@@ -1,0 +1,149 @@
+"""Send the dead letters of a stack again, or restore lost sessions. docs/operations.md tells when.
+
+    usage: recover.py STACK publish           publish the sessions of the PublishDeadLetters queue
+           recover.py STACK flow-start        send the FlowStartDeadLetters queue to the flow engine's queue
+           recover.py STACK ACCOUNT#ID...     publish these sessions, as the table has them
+           recover.py STACK restore TABLE     copy the sessions that the stack's table lost back from a restored table
+
+Each command can be repeated. A letter is deleted after it was sent, and consumers drop duplicates. A restore leaves
+items of the stack's table unchanged, and can run while clients create sessions.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+THREADS = 16
+
+type Record = dict[str, Any]  # a record of the stream of the sessions table, in DynamoDB's wire format
+
+
+class Stack:
+    """A deployed stack: its resources by logical id."""
+
+    def __init__(self, name: str) -> None:
+        pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
+        resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+        self.ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
+        self.dynamodb, self.functions, self.sqs = boto3.client("dynamodb"), boto3.client("lambda"), boto3.client("sqs")
+
+    def receive(self, queue: str) -> Iterator[Any]:
+        """Yield the content of each message that a queue has now; delete the message when the caller has used it."""
+        url, messages = self.ids[queue], list[Any]()
+        while received := self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=900, WaitTimeSeconds=1
+        ).get("Messages"):
+            messages += received
+        for message in messages:
+            yield json.loads(message["Body"])
+            self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def publish(self, records: Iterable[Record]) -> tuple[int, int]:
+        """Publish records; return how many were published, and how many became dead letters again."""
+        published = dead = 0
+        for batch in batched(records, 10, strict=False):  # 4 MB at most, and Lambda accepts 6
+            payload = json.dumps({"Records": batch}, ensure_ascii=False).encode()
+            function = self.ids["PublishEventsFunction"]
+            reply = self.functions.invoke(FunctionName=function, Qualifier="live", Payload=payload)
+            counts = json.load(reply["Payload"])
+            if "FunctionError" in reply:
+                raise SystemExit(f"publish_events failed, and the letter is kept: {counts.get('errorMessage')}")
+            published, dead = published + counts["published"], dead + counts["dead_letters"]
+        return published, dead
+
+    def find_session(self, key: dict[str, Any]) -> Iterator[Record]:
+        """Yield a record of the session with this key, if the table has it."""
+        reply = self.dynamodb.get_item(TableName=self.ids["SessionsTable"], Key=key, ConsistentRead=True)
+        if "Item" in reply:
+            yield make_record(reply["Item"])
+
+    def find_sessions(self, since: datetime, until: datetime) -> Iterator[Record]:
+        """Yield records of the sessions of a period. This reads the whole table."""
+        period = {":since": {"S": f"{since:%Y-%m-%dT%H:%M:%S}"}, ":until": {"S": f"{until:%Y-%m-%dT%H:%M:%S}"}}
+        for page in self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.ids["SessionsTable"],
+            FilterExpression="dateCreated BETWEEN :since AND :until",
+            ExpressionAttributeValues=period,
+        ):
+            yield from map(make_record, page["Items"])
+
+    def find_records(self, letter: dict[str, Any]) -> Iterator[Record]:
+        """Yield the records of a dead letter of publish_events."""
+        if "DDBStreamBatchInfo" in letter:  # from the event source mapping, which names only the time of the records
+            batch = letter["DDBStreamBatchInfo"]
+            # The stream counts whole seconds. A session is dated up to half a minute before it is stored.
+            since = datetime.fromisoformat(batch["approximateArrivalOfFirstRecord"]) - timedelta(minutes=1)
+            until = datetime.fromisoformat(batch["approximateArrivalOfLastRecord"]) + timedelta(seconds=2)
+            yield from self.find_sessions(since, until)
+        elif "Keys" in letter.get("dynamodb", {}) and "NewImage" not in letter["dynamodb"]:  # too large for a message
+            yield from self.find_session(letter["dynamodb"]["Keys"])
+        else:
+            yield letter
+
+
+def make_record(item: dict[str, Any]) -> Record:
+    """Return the fields of a stream record that publish_events reads."""
+    return {"eventName": "INSERT", "dynamodb": {"Keys": {"pk": item["pk"]}, "NewImage": item}}
+
+
+def restore(stack: Stack, source: str) -> str:
+    """Copy the sessions of a table that the stack's table lacks; return a sentence with their number."""
+    target = stack.ids["SessionsTable"]
+    config = Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 10})
+    dynamodb = boto3.client("dynamodb", config=config)
+    keys = [dynamodb.describe_table(TableName=table)["Table"]["KeySchema"] for table in (source, target)]
+    if keys[0] != keys[1]:
+        raise SystemExit(f"{source} is not a table of sessions: its key differs from the key of {target}.")
+
+    def put(item: dict[str, Any]) -> bool:
+        try:
+            dynamodb.put_item(TableName=target, Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    missing = read = 0
+    with ThreadPoolExecutor(THREADS) as pool:
+        for page in dynamodb.get_paginator("scan").paginate(TableName=source, ConsistentRead=True):
+            missing += sum(pool.map(put, page["Items"]))
+            read += len(page["Items"])
+    return f"{missing} of {read} sessions were missing, and are restored."
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case [name, "publish"]:
+            stack = Stack(name)
+            counts = [stack.publish(stack.find_records(letter)) for letter in stack.receive("PublishDeadLetters")]
+            published, dead = sum(each[0] for each in counts), sum(each[1] for each in counts)
+            print(f"{len(counts)} letters: {published} sessions were published, {dead} records are dead letters again.")
+        case [name, "flow-start"]:
+            stack, count = Stack(name), 0
+            for letter in stack.receive("FlowStartDeadLetters"):
+                count += 1
+                detail = letter["detail"] if "detail-type" in letter else letter  # EventBridge adds an envelope
+                stack.sqs.send_message(QueueUrl=stack.ids["FlowStartQueue"], MessageBody=json.dumps(detail))
+            print(f"{count} letters went to the queue of the flow engine.")
+        case [name, "restore", table] if table:
+            print(restore(Stack(name), table))
+        case [name, *keys] if keys and all("#" in key for key in keys):
+            stack = Stack(name)
+            published, _ = stack.publish(record for key in keys for record in stack.find_session({"pk": {"S": key}}))
+            print(f"{published} of {len(keys)} sessions were published.")
+        case _:
+            raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"AWS refused: {error}") from None
