@@ -85,3 +85,22 @@ def test_a_deploy_to_prod_asks_first_protects_data_and_is_a_canary() -> None:
     for name in ("default", "dev", "local"):
         assert "CanaryDeployments" not in str(settings[name]["deploy"])
         assert "Stage=prod" not in str(settings[name]["deploy"])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "values"),
+    [("EndpointUrl", ["http://127.0.0.1:1", "http://127.0.0.1:2"]), ("Architecture", ["arm64", "x86_64"])],
+)
+def test_a_deploy_that_changes_only_a_parameter_publishes_a_version(parameter: str, values: list[str]) -> None:
+    """CloudFormation replaces a version whose description changes."""
+    first, second = (
+        {
+            each["Properties"]["FunctionName"]["Ref"]: each["Properties"]["Description"]
+            for each in translate(**{parameter: value}).values()
+            if each["Type"] == "AWS::Lambda::Version"
+        }
+        for value in values
+    )
+    assert set(first) == {f"{function}Function" for function in (*ALARMS, "ImportDirectory")}
+    for function, description in first.items():
+        assert description != second[function]

@@ -7,6 +7,7 @@ from conftest import CONTEXT, load_event
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from directory.add_claims import handler
+from directory.import_directory import handler as import_directory
 
 pytestmark = pytest.mark.usefixtures("directory")
 
@@ -63,3 +64,10 @@ def test_no_token_is_issued_if_the_directory_fails(dynamodb: DynamoDBClient) -> 
     dynamodb.delete_table(TableName="directory")
     with pytest.raises(Exception, match="ResourceNotFoundException"):
         sign_in()
+
+
+def test_an_address_that_only_looks_like_that_of_a_user_gets_no_claims() -> None:
+    account = {"id": "kappa", "name": "K", "users": [{"id": "kim", "name": "Kim", "email": "kim@kappa.example"}]}
+    import_directory({"accounts": [account]}, CONTEXT)
+    assert sign_in(email="KIM@kappa.example")
+    assert sign_in(email="\u212aim@kappa.example") is None  # str.lower() folds the Kelvin sign to k

@@ -15,6 +15,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from directory.import_directory import handler as import_directory
 from sessions import store
 from sessions.handler import handler
+from sessions.idempotency import make_fingerprint_1
+from sessions.parsing import parse_request
 
 REFERRING = {"customerId": "northwind-paris", "withAddress": "team:support", "displayName": "x"}
 
@@ -166,3 +168,24 @@ def test_of_two_different_concurrent_requests_one_creates_and_the_other_is_refus
     assert len(winner) == 1
     assert sorted(response["statusCode"] for response in responses) == [200] * 16 + [422] * 16
     assert len(scan(directory)) == 1
+
+
+def test_a_request_with_the_same_effect_is_replayed(directory: DynamoDBClient) -> None:
+    first = create({})
+    assert create({"startSession": False, "direction": "Outgoing", "memberEmailAddresses": []})["body"] == first["body"]
+    event = make_event(key="k") | {"queryStringParameters": {"callState": "connected"}}
+    assert handler(event, CONTEXT)["body"] == first["body"]
+    assert len(scan(directory)) == 1
+
+
+def test_a_session_that_an_earlier_version_of_the_service_stored_is_replayed(directory: DynamoDBClient) -> None:
+    body = {"displayName": "x", "startSession": False}
+    first = create(body)
+    directory.update_item(
+        TableName="sessions",
+        Key={"pk": {"S": f"acme#{json.loads(first['body'])['id']}"}},
+        UpdateExpression="SET fingerprint = :old",
+        ExpressionAttributeValues={":old": {"S": make_fingerprint_1(parse_request(body)[0])}},
+    )
+    assert create(body)["body"] == first["body"]
+    assert read_code(create({"displayName": "y"})) == (422, "IdempotencyKeyReused")

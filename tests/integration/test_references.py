@@ -71,6 +71,7 @@ def test_each_person_is_a_member_once(directory: DynamoDBClient) -> None:
         {"parentSessionId": "globex#" + "0" * 32},
         {"customerId": "northwind-paris "},
         {"customerId": "Northwind"},
+        {"memberEmailAddresses": ["\u212aim@example.com"]},
         {"memberEmailAddresses": ["é" * 300 + "@example.com"]},
         {"memberEmailAddresses": ["🎧" * 300 + "@example.com"]},
     ],

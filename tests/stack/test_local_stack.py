@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import urllib3
 from stack.conftest import Stack, command, run
 
 
@@ -74,3 +75,18 @@ def test_a_command_that_needs_a_stack_says_how_to_start_one(tmp_path: Path, name
     refused = run(tmp_path / "state", name)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "The local stack is not running: run make start.\n"
+
+
+def test_a_foreign_page_or_host_is_refused_and_the_api_keeps_its_cors(stack: Stack) -> None:
+    def send(path: str, **headers: str) -> urllib3.BaseHTTPResponse:
+        return urllib3.request("GET", stack.endpoint + path, headers=headers, retries=False)
+
+    assert send("/page/index.html").status == 200
+    assert send("/page/index.html", host="rebound.example:4566").status == 403
+    assert send("/2015-03-31/functions/", origin="https://evil.example").status == 403
+    path = stack.base_url.removeprefix(stack.endpoint) + "/sessions"
+    for origin, allowed in (("http://localhost:5173", "http://localhost:5173"), ("https://evil.example", None)):
+        answer = urllib3.request(
+            "OPTIONS", stack.endpoint + path, headers={"Origin": origin, "Access-Control-Request-Method": "POST"}
+        )
+        assert answer.headers.get("Access-Control-Allow-Origin") == allowed

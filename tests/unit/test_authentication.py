@@ -58,3 +58,18 @@ def test_a_caller_without_account_or_user_is_forbidden(claim: str, value: str | 
 @pytest.mark.parametrize("account", ["acme#0123", "#", "a" * 129])
 def test_an_account_id_that_could_form_the_key_of_another_account_is_forbidden(account: str) -> None:
     assert refuse(make_event(account_id=account)) == "Forbidden"
+
+
+@pytest.mark.parametrize(
+    "claim", ["user_id", "account_id", "name", "email", "endpoint_name", "cognito:groups", "roles"]
+)
+@pytest.mark.parametrize("value", [1, None, ["User"], {"a": "b"}, True])
+def test_a_caller_with_a_claim_that_is_no_string_is_forbidden(claim: str, value: object) -> None:
+    event = make_event()
+    event["requestContext"]["authorizer"]["jwt"]["claims"][claim] = value
+    assert refuse(event) == "Forbidden"
+
+
+@pytest.mark.parametrize("claims", [1, "x", ["User"], [1]])
+def test_claims_that_are_no_object_are_unauthorized(claims: object) -> None:
+    assert refuse({"requestContext": {"authorizer": {"jwt": {"claims": claims}}}}) == "Unauthorized"

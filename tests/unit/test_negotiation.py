@@ -9,7 +9,8 @@ from sessions.errors import ServiceError
 from sessions.negotiation import check_acceptable, read_callback
 
 # Values of the header Accept. None is a request without the header. SCRIPTS accept JSONP, but not JSON.
-JSON = [None, "", " ", "*/*", "*", "application/json", "Application/JSON", "application/json; charset=utf-8",
+JSON = [None, "", "text/json", "text/html, text/json;q=0.5",
+        " ", "*/*", "*", "application/json", "Application/JSON", "application/json; charset=utf-8",
         "application/*", "text/html, application/json;q=0.9", "application/json;q=0.001", "*/*;q=0, application/json",
         "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/*;q=0, application/json;q=0.1",
         ", application/json ,", "nonsense"]  # fmt: skip
@@ -20,7 +21,16 @@ OTHERS = ["text/html", "application/xml", "text/*", "application/jsonx", "applic
 # The answer of a path and of `?format=`; None leaves the answer to the next one.
 PATHS = {"/sessions": None, "/api/NewSession": None, "/sessions.json": True, "/api/NewSession.json": True,
          "/json/reply/NewSession": True, "/sessions/0123": None, "/sessions/0123.json": True}  # fmt: skip
-FORMATS = {None: None, "": None, "json": True, "JSON": True, "xml": False, "csv": False, "json,json": False}
+FORMATS = {
+    None: None,
+    "": None,
+    "json": True,
+    "JSON": True,
+    "xml": False,
+    "csv": False,
+    "json,json": True,
+    "json,xml": False,
+}
 
 
 def is_acceptable(event: dict[str, Any]) -> bool:
@@ -34,14 +44,14 @@ def is_acceptable(event: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("accept", [*JSON, *SCRIPTS, *OTHERS])
 def test_format_overrides_the_path_which_overrides_accept(accept: str | None) -> None:
-    for path, reply_format, callback in itertools.product(PATHS, FORMATS, [None, "cb"]):
+    for path, reply_format, callback in itertools.product(PATHS, FORMATS, [None, "", "cb"]):
         query = {"format": reply_format, "callback": callback}
         event = {
             "rawPath": path,
             "queryStringParameters": {name: value for name, value in query.items() if value is not None} or None,
             "headers": {} if accept is None else {"accept": accept},
         }
-        by_accept = accept in JSON or (callback is not None and accept in SCRIPTS)
+        by_accept = accept in JSON or (bool(callback) and accept in SCRIPTS)
         choices = (FORMATS[reply_format], PATHS[path], by_accept)
         assert is_acceptable(event) == next(choice for choice in choices if choice is not None), event
 
@@ -60,7 +70,7 @@ def test_a_callback_is_a_name_or_a_dotted_path_of_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "1", "a b", "a;b", "a()", "a(", "alert(1)//", "a.", ".a", "a..b", "a[0]", "a-b", "a\n", "a\nb", "é",
+    [" ", "1", "a b", "a;b", "a()", "a(", "alert(1)//", "a.", ".a", "a..b", "a[0]", "a-b", "a\n", "a\nb", "é",
      "a,b", "</script>", "<script>", "a\u2028", "a\x00", "a=1", "a'b", "a/**/", "a" * 129],
 )  # fmt: skip
 def test_a_callback_that_could_be_a_script_is_refused(name: str) -> None:
@@ -71,3 +81,4 @@ def test_a_callback_that_could_be_a_script_is_refused(name: str) -> None:
 
 def test_a_request_without_a_callback_gets_plain_json() -> None:
     assert read_callback({}) is read_callback({"queryStringParameters": {"format": "json"}}) is None
+    assert read_callback({"queryStringParameters": {"callback": ""}}) is None

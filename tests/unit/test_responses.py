@@ -58,3 +58,12 @@ def test_a_field_error_has_the_names_that_servicestack_clients_read() -> None:
     assert json.loads(respond_error(error, "r")["body"])["responseStatus"]["errors"] == [
         {"errorCode": "NotFound", "fieldName": "customerId", "message": "is not known"}
     ]
+
+
+def test_an_error_lists_at_most_100_field_errors_and_counts_the_others() -> None:
+    errors = [FieldError("TooLong", f"memberEmailAddresses[{index}]", "is long") for index in range(103)]
+    status = json.loads(respond_error(ServiceError("ValidationException", errors=errors), "r")["body"])[
+        "responseStatus"
+    ]
+    assert len(status["errors"]) == 100
+    assert status["message"] == "The request is not valid. 3 more field errors are not listed."

@@ -145,8 +145,8 @@ def test_a_stack_with_its_own_issuer_has_no_user_pool(resources: dict[str, Resou
         ("JwtIssuer", ["", "https://issuer.example.com/tenant/v2.0"], ["http://issuer.example.com", "issuer"]),
         (
             "CorsOrigins",
-            ["", "https://app.example.com", "http://localhost:5173"],
-            ["*", "https://*.example.com", "app.example.com", "https://app.example.com/"],
+            ["", "https://app.example.com", "http://localhost:5173", "capacitor://localhost", "ionic://localhost"],
+            ["*", "null", "file://x", "https://*.example.com", "app.example.com", "https://app.example.com/"],
         ),
     ],
 )
@@ -158,11 +158,13 @@ def test_an_unsafe_issuer_or_origin_is_refused(
     assert not any(re.match(pattern, value) for value in refused)
 
 
-def test_web_pages_of_named_origins_may_send_credentials(resources: dict[str, Resource]) -> None:
-    condition, cors, otherwise = resources["Api"]["Properties"]["CorsConfiguration"]["Fn::If"]
+def test_web_pages_of_named_origins_may_send_credentials_and_tracing_headers(template: dict[str, Any]) -> None:
+    condition, cors, otherwise = template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["Fn::If"]
     assert (condition, otherwise) == ("HasCors", {"Ref": "AWS::NoValue"})
     assert (cors["AllowOrigins"], cors["AllowCredentials"]) == ({"Ref": "CorsOrigins"}, True)
-    assert {"authorization", "content-type", "idempotency-key"} <= set(cors["AllowHeaders"])
+    assert cors["AllowHeaders"] == {"Ref": "CorsHeaders"}
+    headers = set(template["Parameters"]["CorsHeaders"]["Default"].split(","))
+    assert {"authorization", "content-type", "idempotency-key", "traceparent", "baggage", "sentry-trace"} <= headers
     assert set(cors["ExposeHeaders"]) == {"idempotent-replayed", "retry-after"}
 
 
