@@ -157,4 +157,4 @@ def test_another_token_can_be_pasted_into_the_page(stack: Stack, token: str, bro
 def test_a_page_of_another_origin_cannot_call_the_local_aws(stack: Stack, browser: Chrome) -> None:
     browser.get("data:text/html,<p>another origin</p>")
     script = "fetch(arguments[0]).then(() => arguments[1]('read'), () => arguments[1]('refused'))"
-    assert browser.execute_async_script(script, f"{stack.endpoint}/2015-03-31/functions/") == "refused"  # type: ignore[no-untyped-call]
+    assert browser.execute_async_script(script, f"{stack.endpoint}/2015-03-31/functions/") == "refused"

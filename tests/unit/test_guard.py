@@ -54,5 +54,8 @@ def test_a_refused_request_does_not_reach_the_emulator(scope: dict[str, Any], an
     async def receive() -> dict[str, Any]:
         return {}
 
-    asyncio.run(guard(app)(scope, receive, send))
+    async def run() -> None:
+        await guard(app)(scope, receive, send)
+
+    asyncio.run(run())
     assert (sent[0].get("status") or sent[0].get("code")) == answer
