@@ -126,7 +126,9 @@ def check_response(row: dict[str, Any], response: dict[str, Any], logged: list[d
         assert code != "OutcomeUnknown" or session_id in body["responseStatus"]["message"]
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if "dripping" not in row["failure"]], ids=lambda row: row["failure"])
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if "dripping" not in row["failure"]], ids=lambda row: row["failure"]
+)
 def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
     row: dict[str, Any], directory: DynamoDBClient, network: Network, logged: list[dict[str, Any]]
 ) -> None:
