@@ -8,7 +8,6 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics.provider import cold_start
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic_core import to_json
 
 from aws.client import warm_up
 from sessions import store
@@ -30,7 +29,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
     "GET /sessions/{sessionId}": get_session,
 }
 
-logger = Logger(json_serializer=lambda line: to_json(line, fallback=str).decode())  # 8 µs faster than json
+logger = Logger()
 metrics = Metrics(namespace=os.environ["POWERTOOLS_METRICS_NAMESPACE"])
 warm_up(store.client, store.SESSIONS_TABLE)
 
