@@ -8,13 +8,15 @@ import math
 import os
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from botocore import __version__ as SDK_VERSION  # noqa: N812 (a constant)
 from botocore.config import Config
 from botocore.exceptions import (
+    BotoCoreError,
     ChecksumError,
     ClientError,
     ConnectTimeoutError,
@@ -46,13 +48,11 @@ THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "
 # The first is an answer. The others say that this service sent a request that is never valid: a bug.
 RAISED = {"ConditionalCheckFailedException", "SerializationException", "ValidationException"}
 
-type Failure = Literal["raised", "refused", "not applied", "unknown"]
-
 
 class CallFailedError(Exception):
     """No attempt of a call succeeded. `may_be_applied` says whether one of them may be applied."""
 
-    def __init__(self, failure: Failure, *, may_be_applied: bool) -> None:
+    def __init__(self, failure: str, *, may_be_applied: bool) -> None:
         super().__init__(f"last attempt: {failure}")
         self.may_be_applied = may_be_applied
 
@@ -102,7 +102,6 @@ def call[Answer](operation: Callable[..., Answer], proof: str = "ConsumedCapacit
     CallFailedError after the last attempt, with its error as the cause.
     """
     may_be_applied, cause = False, None
-    failure: Failure = "unknown"
     for number in attempts(ATTEMPTS_MAX, seconds=CALL_SECONDS - ATTEMPT_SECONDS):
         try:
             answer = operation(**parameters, ReturnConsumedCapacity="TOTAL")
@@ -120,7 +119,7 @@ def call[Answer](operation: Callable[..., Answer], proof: str = "ConsumedCapacit
     raise CallFailedError(failure, may_be_applied=may_be_applied) from cause
 
 
-def classify(error: Exception) -> Failure:
+def classify(error: Exception) -> str:
     """Return the kind of a failed attempt: see the table of `call`."""
     if isinstance(error, NEVER_SENT):
         return "not applied"
@@ -132,6 +131,8 @@ def classify(error: Exception) -> Failure:
             return "not applied"
         if 400 <= error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
             return "refused"
+    if any(frame.f_globals["__name__"] == "botocore.serialize" for frame, _ in traceback.walk_tb(error.__traceback__)):
+        return "raised"  # our parameters are wrong, and no request was sent
     return "unknown"
 
 
@@ -142,5 +143,5 @@ def warm_up(client: "DynamoDBClient", table: str) -> None:
     request saves 70 ms. A failed warm-up does not matter: the first request connects itself.
     """
     if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ and client.meta.endpoint_url.startswith("https:"):
-        with suppress(*CALL_ERRORS):
+        with suppress(BotoCoreError, *CALL_ERRORS):
             client.get_item(TableName=table, Key={"pk": {"S": "warm-up"}})

@@ -36,5 +36,5 @@ def from_wire_value(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
     if kind == "L":
         return [from_wire_value(each) for each in content]
     if kind == "N":
-        return int(content)
+        return int(content) if content.lstrip("-").isdigit() else content
     return None if kind == "NULL" else content

@@ -39,7 +39,7 @@ ERRORS = {
     ),
     "NotAcceptable": ErrorKind(
         406,
-        "Responses are JSON, and the client does not accept JSON.",
+        "Replies are JSON, which the client does not accept.",
         "The client does not accept JSON. Nothing is stored.",
     ),
     "RequestTooLarge": ErrorKind(
@@ -54,7 +54,7 @@ ERRORS = {
     ),
     "IdempotencyKeyReused": ErrorKind(
         422,
-        "The Idempotency-Key was used with a different request.",
+        "The Idempotency-Key was used with another request.",
         "The `Idempotency-Key` was used with a different request. Nothing is stored.",
     ),
     "InternalServerError": ErrorKind(

@@ -58,8 +58,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         log_fields["session_id"] = reply.session.id
         response = respond(reply, callback)
     except ServiceError as error:
-        if error.session_id:
-            log_fields["session_id"] = error.session_id
+        log_fields |= {"session_id": error.session_id} if error.session_id else {}
         outcome, response = error.code, respond_error(error, request_id, callback)
         if error.status >= 500:
             logger.exception("DynamoDB failed", extra=log_fields)

@@ -1,6 +1,6 @@
 """Attacks: requests that try to break the service, to reach data of others, or to write into its logs and headers.
 
-Elsewhere: limits, control characters, odd roles and callbacks in tests/unit/test_api.py; references of other accounts,
+Elsewhere: limits, control characters, odd roles and callbacks in tests/unit; references of other accounts,
 too, in test_references.py; sessions of other accounts in test_get_session.py; forged tokens in tests/stack.
 """
 

@@ -262,6 +262,13 @@ def test_a_cold_start_without_dynamodb_goes_on_after_one_attempt() -> None:
     assert count_warm_up_reads(DENIED) == 1
 
 
+def test_wrong_parameters_of_a_call_are_a_bug() -> None:
+    client = make_client("dynamodb")
+    for item in (["not an item"], {"pk": "not in the wire format"}):
+        with pytest.raises(AttributeError):
+            call(client.put_item, TableName="sessions", Item=item)
+
+
 @pytest.mark.usefixtures("cold_start")
 def test_a_bug_in_a_cold_start_is_raised() -> None:
     with pytest.raises(KeyError):
