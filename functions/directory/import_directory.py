@@ -137,14 +137,14 @@ def find_owners(directory: Directory) -> dict[str, str]:
                 "ConsistentRead": True,
             }
         }
-        for _ in retry_unprocessed():
+        tries = limit_tries()
+        while pending_keys:
+            next(tries)
             response = client.batch_get_item(RequestItems=pending_keys)
             owners |= {
                 item["pk"]["S"]: item["accountId"]["S"] for item in response["Responses"].get(DIRECTORY_TABLE, [])
             }
             pending_keys = dict(response["UnprocessedKeys"])
-            if not pending_keys:
-                break
     return owners
 
 
@@ -173,11 +173,10 @@ def write(requests: list[Any]) -> None:
     """Put and delete items in batches, and retry those that DynamoDB returns unprocessed."""
     for batch in batched(requests, 25, strict=False):  # as many as BatchWriteItem takes
         pending_items: dict[str, Any] = {DIRECTORY_TABLE: list(batch)}
-        for _ in retry_unprocessed():
-            response = client.batch_write_item(RequestItems=pending_items)
-            pending_items = dict(response["UnprocessedItems"])
-            if not pending_items:
-                break
+        tries = limit_tries()
+        while pending_items:
+            next(tries)
+            pending_items = dict(client.batch_write_item(RequestItems=pending_items)["UnprocessedItems"])
 
 
 def remove_address(key: Key) -> list[Any]:
@@ -214,7 +213,9 @@ def transact(groups: list[list[Any]]) -> None:
     """Write each group as a whole. Retry a transaction that was throttled or met another write."""
     for batch in batched(groups, 33, strict=False):  # of up to three writes: TransactWriteItems takes 100
         writes = [write for group in batch for write in group]
-        for _ in retry_unprocessed():
+        tries = limit_tries()
+        while True:
+            next(tries)
             try:
                 client.transact_write_items(TransactItems=writes)
                 break
@@ -225,7 +226,7 @@ def transact(groups: list[list[Any]]) -> None:
                     raise
 
 
-def retry_unprocessed() -> Iterator[int]:
-    """Yield attempts with back-off. Raise TimeoutError after the last one."""
+def limit_tries() -> Iterator[int]:
+    """Yield the numbers of attempts with back-off. Raise TimeoutError after the last one."""
     yield from attempts(ATTEMPTS_MAX, longest_pause=30)
     raise TimeoutError("DynamoDB still returns items unprocessed: run the import again")
