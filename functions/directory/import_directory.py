@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
 ERRORS_MAX = 1000  # a response of Lambda has 6 MB at most
-ATTEMPTS_MAX = 10
 # Bytes of a user's claims as ASCII JSON. API Gateway accepts 10,240 bytes of headers in all. Base64, the signature and
 # Cognito's own claims make a token of at most 7,500 bytes of it.
 CLAIMS_MAX = 4096
@@ -228,5 +227,5 @@ def transact(groups: list[list[Any]]) -> None:
 
 def limit_tries() -> Iterator[int]:
     """Yield the numbers of attempts with back-off. Raise TimeoutError after the last one."""
-    yield from attempts(ATTEMPTS_MAX, longest_pause=30)
+    yield from attempts(10, longest_pause=30)
     raise TimeoutError("DynamoDB still returns items unprocessed: run the import again")
