@@ -1,6 +1,6 @@
 # The commands of this project. Each command installs what it needs; Python 3, make and git are enough.
 
-UV_VERSION = 0.13.9
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' tools/uv.txt)
 PORT =
 STATE = .local
 
@@ -139,12 +139,12 @@ clean: stop ## stop the local stack, and remove the files that these commands ma
 
 # --- the installation of the tools ---------------------------------------------------------------------------------
 
-$(UV):
+$(UV): | tools/uv.txt
 	command -v python3 >/dev/null || { echo 'Install Python 3: there is no python3.' >&2; exit 1; }
 	python3 -c 'import ensurepip, venv' 2>/dev/null || { echo \
 	  'Install the venv module of Python; Debian has it in the package python3-venv.' >&2; exit 1; }
 	tools/step 'Installing uv $(UV_VERSION)' sh -c \
-	  'python3 -m venv "$$1" && "$$1/bin/pip" install --quiet --disable-pip-version-check uv==$(UV_VERSION)' - \
+	  'python3 -m venv "$$1" && "$$1/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt' - \
 	  .tools/uv-$(UV_VERSION)
 
 # The folders of bytecode must exist before the first build: a new folder would make that build look out of date.
