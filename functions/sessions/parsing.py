@@ -80,7 +80,7 @@ def read_body(event: dict[str, Any]) -> dict[str, Any]:
     if len(data) > BODY_MAX:
         raise ServiceError("RequestTooLarge")
     data = data.removeprefix(b"\xef\xbb\xbf").strip() or b"{}"
-    if is_form(event) and not data.startswith(b"{"):
+    if is_form(event) and b"=" in data and not data.startswith((b"{", b"[")):
         return read_form(data)
     try:
         content = from_json(data, allow_inf_nan=False)

@@ -15,6 +15,8 @@ LOCAL = {"host": "127.0.0.1:4566"}
     [
         ({}, True),
         ({"host": "localhost:4566"}, True),
+        ({"host": "bucket.s3.localhost:4566"}, True),
+        ({"host": "abc.execute-api.localhost:4566", "origin": "https://app.example.com"}, True),
         ({"origin": "http://127.0.0.1:4566", "sec-fetch-site": "same-origin"}, True),
         ({"sec-fetch-site": "none"}, True),
         ({"host": "evil.example:4566"}, False),
