@@ -1,7 +1,7 @@
 """Clients of AWS: timeouts, attempts and back-off.
 
-`call` makes one call of DynamoDB with all its retries. botocore itself makes a single attempt, so `call` knows of each
-attempt whether DynamoDB applied it. The module needs botocore alone: boto3 would add 50 ms to each cold start.
+`call` makes one call of DynamoDB with all its retries. botocore makes a single attempt for it. So `call` can tell
+whether an attempt was applied, was not applied, or has an unknown outcome. boto3 would add 50 ms to each cold start.
 """
 
 import math
@@ -34,23 +34,25 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = READ_SECONDS = 1.0
 ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS  # TLS has the timeout of the connection
 CALL_SECONDS = 8.0  # a call starts no attempt that could end later
-LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS  # a lookup starts no call for unprocessed keys that could end later
+LOOKUP_SECONDS = (
+    2 * CALL_SECONDS - ATTEMPT_SECONDS
+)  # a lookup, which repeats its call for unprocessed keys, ends within this time
 ATTEMPTS_MAX = 4
-NOT_APPLIED_ATTEMPTS_MAX = 3  # if none of them may be applied
+NOT_APPLIED_ATTEMPTS_MAX = 3  # if none of them may have been applied
 
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
-# botocore raises the last three for an answer that is not UTF-8, is JSON of another shape, or has a damaged checksum.
+# botocore raises ValueError, AttributeError and TypeError for damaged answers: not UTF-8, or JSON of another shape.
 CALL_ERRORS = (
     *(ClientError, HTTPClientError, SSLError, ChecksumError, *NEVER_SENT),
     *(ResponseParserError, ValueError, AttributeError, TypeError),
 )
 THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
-# The first is an answer. The others say that this service sent a request that is never valid: a bug.
+# ConditionalCheckFailedException is a normal result. The other two mean a bug in our request.
 RAISED = {"ConditionalCheckFailedException", "SerializationException", "ValidationException"}
 
 
 class CallFailedError(Exception):
-    """No attempt of a call succeeded. `may_be_applied` says whether one of them may be applied."""
+    """No attempt of a call succeeded. `may_be_applied` says whether one of them may have been applied."""
 
     def __init__(self, failure: str, *, may_be_applied: bool) -> None:
         super().__init__(f"last attempt: {failure}")
@@ -60,7 +62,7 @@ class CallFailedError(Exception):
 def make_client(
     service: str, *, connect_seconds: float = CONNECT_SECONDS, read_seconds: float = READ_SECONDS, attempts: int = 1
 ) -> Any:  # noqa: ANN401 (the caller knows the type of its service's client)
-    """Return a client of an AWS service. Only botocore's legacy retry mode raises an error for a damaged answer.
+    """Return a client of an AWS service. The retry mode is legacy: others raise no error for a damaged answer.
 
     Validation against the service's model costs 14 % of a call, and a formatted user agent 8 %: both are off.
     """
@@ -96,10 +98,10 @@ def call[Answer](operation: Callable[..., Answer], proof: str = "ConsumedCapacit
         raised         condition failed                        raise botocore's ClientError
         refused        access denied, no such table            raise CallFailedError
         not applied    throttled, no connection                retry: 3 attempts
-        unknown        timeout, reset, 5xx, damaged answer     retry: 4 attempts, whatever the later ones meet
+        unknown        timeout, reset, 5xx, damaged answer     retry: 4 attempts, even if later ones are refused
 
-    `proof` is a field of every complete answer: DynamoDB did not send an answer without it, or it was cut short. Raise
-    CallFailedError after the last attempt, with its error as the cause.
+    `proof` is a field of every complete answer. An answer without `proof` is damaged: it was cut short, or it is not
+    from DynamoDB. Raise CallFailedError after the last attempt, with its error, if any, as the cause.
     """
     may_be_applied, cause = False, None
     for number in attempts(ATTEMPTS_MAX, seconds=CALL_SECONDS - ATTEMPT_SECONDS):
@@ -139,8 +141,8 @@ def classify(error: Exception) -> str:
 def warm_up(client: "DynamoDBClient", table: str) -> None:
     """Open the connection to DynamoDB during a cold start, by reading a key that the table does not have.
 
-    TLS takes 20 ms of CPU. A cold start has a whole CPU, a call of a function with 512 MB 0.29 of one. So the first
-    request saves 70 ms. A failed warm-up does not matter: the first request connects itself.
+    TLS takes 20 ms of CPU. During a cold start the function has a whole CPU; later, with 512 MB, it has 0.29 of one. So
+    connecting early saves 70 ms. A failed warm-up does not matter: the first request connects itself.
     """
     if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ and client.meta.endpoint_url.startswith("https:"):
         with suppress(BotoCoreError, *CALL_ERRORS):

@@ -1,4 +1,4 @@
-r"""Patterns of text that every AWS service on the way of a session accepts.
+r"""Patterns of text that every AWS service that stores or carries a session accepts.
 
 The patterns mean the same to Rust (Pydantic), ECMA-262 (OpenAPI) and Python: no \d, no \p, no look-around.
 """

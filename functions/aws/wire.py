@@ -25,7 +25,7 @@ def to_wire_value(value: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
 
 
 def from_wire(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an item in DynamoDB's wire format as plain attributes. NULL becomes None; other types stay as they are."""
+    """Return an item in DynamoDB's wire format as plain attributes. NULL becomes None; a fraction stays text."""
     return {name: from_wire_value(value) for name, value in item.items()}
 
 

@@ -1,8 +1,8 @@
 """Cognito's pre-token-generation trigger (V2_0): adds the caller's claims from the Directory to both tokens.
 
 The Directory has one item for each email address that may sign in (`pk` EMAIL#<address in lower case>, `sk` SIGN_IN).
-It names the one account and user of the address. Users cannot change it. A user with an unverified or unknown address
-gets a token without these claims, and the API answers 403.
+The item names the one account and user of the address. Users cannot change the item. A user with an
+unverified or unknown address gets a token without these claims, and the API answers 403.
 
 https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-pre-token-generation.html
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 
-# Each claim, with its attribute of the item. A user without an endpoint has neither claim of it.
+# Each claim, with its attribute of the item. A user without an endpoint has no `endpoint_` claim.
 CLAIMS = {
     "email": "email",
     "name": "userName",
@@ -32,7 +32,7 @@ CLAIMS = {
     "endpoint_name": "endpointName",
 }
 
-# Cognito waits 5 s for a trigger, its cold start included. Two attempts of 1 s and the back-off end before.
+# Cognito waits 5 s for a trigger, its cold start included. Two attempts of 1 s and a pause end within 5 s.
 client: "DynamoDBClient" = make_client("dynamodb", connect_seconds=0.25, read_seconds=0.5, attempts=2)
 logger = Logger()
 
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 
 def find_claims(user: dict[str, str]) -> dict[str, str]:
-    """Return the claims of a pool user with these attributes; none unless the address is verified and known."""
+    """Return the claims of a pool user with these attributes; none if the address is unverified or unknown."""
     address = user.get("email", "")
     if user.get("email_verified") != "true" or not address:
         return {}

@@ -1,8 +1,8 @@
 """Imports directory documents: accounts with their users, teams, customers, caller IDs and sign-ins.
 
-A document is the whole state of each account that it names. The import deletes records of these accounts that the
-document omits, and leaves other accounts alone. It checks the whole document before it writes. Each write may be
-repeated. To complete an interrupted import, run it or a newer document again. The order of the writes:
+A document is the whole state of each account that it names. In these accounts, the import deletes every record
+that is not in the document. It leaves other accounts alone. It checks the whole document before it writes. Repeating a
+write is safe. To complete an interrupted import, run it or a newer document again. The order of the writes:
 
     1  delete addresses that the document omits    a removed user cannot sign in from here on
     2  delete other omitted entries
@@ -10,8 +10,8 @@ repeated. To complete an interrupted import, run it or a newer document again. T
     4  put addresses                               nobody signs in before the account is complete
 
 An address that moves between two accounts of the document belongs to the old one until step 4. An address consists of
-two items, the account's entry and the sign-in, and one transaction writes both. So each sign-in has an entry, by which
-the next import finds it. The API reads these items; template.yaml has their layout.
+two items, the account's entry and the sign-in, and one transaction writes both. So each sign-in has an entry, and
+the next import uses the entry to find it. The API reads these items; template.yaml has their layout.
 """
 
 import json
@@ -54,8 +54,8 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     Return {"accounts", "put", "deleted"}: numbers of accounts and items. For an invalid document write nothing, and
     return {"errors": [{"path", "message"}]}: invalid values, or contradictions if all values are valid.
 
-    Raise DynamoDB's errors. TransactionCanceledException means that another import took an address in the meantime: run
-    the import again.
+    Raise DynamoDB's errors. TransactionCanceledException usually means that another import took an address in the
+    meantime. TimeoutError means that all retries failed. Run the import again.
     """
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode(errors="surrogatepass")) > DOCUMENT_MAX:
@@ -179,7 +179,7 @@ def write(requests: list[Any]) -> None:
 
 
 def remove_address(key: Key) -> list[Any]:
-    """Return the writes that delete an address: its entry, and its sign-in if that belongs to the account."""
+    """Return the writes that delete an address: entry and sign-in. They fail if another account has the sign-in."""
     account_id = key[0].removeprefix("ACCOUNT#")
     sign_in = {
         "TableName": DIRECTORY_TABLE,
@@ -193,7 +193,7 @@ def remove_address(key: Key) -> list[Any]:
 def put_address(entry: Item, sign_in: Item, owner: str | None) -> list[Any]:
     """Return the writes that give an account an address: entry and sign-in. Delete the entry of the previous owner.
 
-    Their condition: the address is free, or belongs to the owner that `find_owners` found.
+    They fail unless the address is free, or belongs to its previous owner or to this account.
     """
     account_id = sign_in["accountId"]
     put = {
@@ -209,8 +209,8 @@ def put_address(entry: Item, sign_in: Item, owner: str | None) -> list[Any]:
 
 
 def transact(groups: list[list[Any]]) -> None:
-    """Write each group as a whole. Retry a transaction that was throttled or met another write."""
-    for batch in batched(groups, 33, strict=False):  # of up to three writes: TransactWriteItems takes 100
+    """Write each group as a whole. Retry a transaction that was throttled or conflicted with another write."""
+    for batch in batched(groups, 33, strict=False):  # 33 groups of up to 3 writes; TransactWriteItems takes 100
         writes = [write for group in batch for write in group]
         tries = limit_tries()
         while True:
@@ -228,4 +228,4 @@ def transact(groups: list[list[Any]]) -> None:
 def limit_tries() -> Iterator[int]:
     """Yield the numbers of attempts with back-off. Raise TimeoutError after the last one."""
     yield from attempts(10, longest_pause=30)
-    raise TimeoutError("DynamoDB still returns items unprocessed: run the import again")
+    raise TimeoutError("DynamoDB did not complete the writes: run the import again")

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, fold_address
 
-# The bounds of the API's fields: a request must be able to refer to every record.
+# No bound exceeds the bound of the API, so a request can refer to every record.
 Identifier = Annotated[str, StringConstraints(max_length=128, pattern=NONEMPTY_TEXT)]
 AccountId = Annotated[str, StringConstraints(max_length=128, pattern=f"^[^{FORBIDDEN}#]+$")]
 Name = Annotated[str, StringConstraints(max_length=256, pattern=NONEMPTY_TEXT)]
@@ -16,7 +16,7 @@ EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[!-?A
 PhoneNumber = Annotated[str, StringConstraints(pattern=PHONE_NUMBER)]
 Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[!-~]+$")]
 
-TEAM_MAX = 49  # with the creator, a session's 50 members
+TEAM_MAX = 49  # 49 users and the creator are 50 members, the most of a session
 DEPTH_MAX = 50
 
 type Path = tuple[str | int, ...]
@@ -24,7 +24,7 @@ type Error = tuple[Path, str]
 
 
 class Model(BaseModel):
-    """A model in camelCase. An unknown key is an error: a misspelled key must not delete records."""
+    """A model in camelCase. An unknown key is an error: the import would delete the records of a misspelled one."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -102,7 +102,7 @@ def find_repeated(place: Path, key: str | None, values: list[str]) -> Iterator[E
 
 
 def find_broken_chains(place: Path, customers: list[Customer]) -> Iterator[Error]:
-    """Yield an error for each customer with an unknown parent, a cycle of ancestors, or too many of them."""
+    """Yield an error for each customer with an unknown parent, a cycle of ancestors, or more than DEPTH_MAX levels."""
     by_id = {customer.id: customer for customer in customers}
     for index, customer in enumerate(customers):
         path = (*place, index, "parentId")
@@ -117,7 +117,7 @@ def find_broken_chains(place: Path, customers: list[Customer]) -> Iterator[Error
 
 
 def make_chain(customer: Customer, by_id: dict[str, Customer]) -> list[Customer]:
-    """Return the customers from the root to this one. Stop at a cycle, and beyond DEPTH_MAX ancestors."""
+    """Return the customers from the root to this one. Stop if it returns to this one, and beyond DEPTH_MAX."""
     chain = [customer]
     while (parent := by_id.get(chain[0].parent_id or "")) and len(chain) <= DEPTH_MAX:
         chain.insert(0, parent)

@@ -13,8 +13,8 @@ CLAIMS = (*Caller._fields, "cognito:groups", "roles")  # the fields of a caller 
 def authenticate(event: dict[str, Any]) -> Caller:
     """Return the caller, from the claims of the token that the gateway's JWT authorizer verified.
 
-    Raise ServiceError: Unauthorized without claims; Forbidden without the role, a user or an account, or if one of
-    these claims is not a string.
+    Raise ServiceError: Unauthorized without claims; Forbidden if the role, the user or a valid account is
+    missing, or if one of these claims is not a string.
     """
     try:
         claims: dict[str, str] = dict(event["requestContext"]["authorizer"]["jwt"]["claims"])

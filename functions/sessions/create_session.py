@@ -1,4 +1,4 @@
-"""`POST /sessions`, from top to bottom."""
+"""The operation `POST /sessions`, in the order of its steps."""
 
 import secrets
 from datetime import UTC, datetime
@@ -14,7 +14,9 @@ from sessions.store import StoredSession
 
 
 def create_session(event: dict[str, Any], caller: Caller) -> Reply:
-    """Create the session of an HTTP API event, or return the one that the same request created earlier.
+    """Create the session of an HTTP API event.
+
+    If the same request with the same Idempotency-Key created a session earlier, return that session.
 
     Raise ServiceError: the codes of docs/api.md.
     """
@@ -39,7 +41,7 @@ def create_session(event: dict[str, Any], caller: Caller) -> Reply:
 
 
 def replay(earlier: StoredSession, request: NewSession, fingerprint: str | None) -> Reply:
-    """Return the session as it is now, if the same request created it. Raise ServiceError: IdempotencyKeyReused."""
+    """Return the earlier session as it is now. Raise IdempotencyKeyReused if another request created it."""
     if earlier.fingerprint not in {fingerprint, make_fingerprint_1(request)}:
         raise ServiceError("IdempotencyKeyReused")
     return Reply("Replayed", earlier.session)

@@ -1,11 +1,11 @@
-"""The enums of the contract in its exact spelling: generated clients fail on any other value."""
+"""The enums of the contract, spelled exactly as there: generated clients fail on any other value."""
 
 from enum import StrEnum
 from typing import Self
 
 
 class RequestEnum(StrEnum):
-    """An enum that a client may send in any casing, as to ServiceStack. Responses have the exact spelling."""
+    """An enum that a client may send in any casing, as ServiceStack also allows. Responses have the exact spelling."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

@@ -60,7 +60,7 @@ ERRORS = {
     "InternalServerError": ErrorKind(
         500,
         "Something went wrong on our side.",
-        "A bug of the service. The log contains it under the request id.",
+        "A bug of the service, or a damaged item. The log contains the traceback under the request id.",
     ),
     "ServiceUnavailable": ErrorKind(
         503,

@@ -19,7 +19,7 @@ from sessions.negotiation import check_acceptable, read_callback
 from sessions.references import Caller
 from sessions.responses import Reply, respond, respond_error
 
-# The routes of the template. ServiceStack clients use the last four paths of a create by themselves.
+# The routes of the template. ServiceStack clients choose among the POST paths automatically.
 OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
     "POST /sessions": create_session,
     "POST /sessions.json": create_session,
@@ -37,8 +37,8 @@ warm_up(store.client, store.SESSIONS_TABLE)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request: an HTTP API event (payload 2.0). Raise nothing.
 
-    Log one INFO line with ids, outcome and milliseconds, which is a metric, too; before it, an ERROR line with the
-    traceback of a failure of ours. No line contains values of the request.
+    Log one INFO line with ids, outcome and milliseconds. Except for a successful read, it is a metric, too. A failure
+    of the service first logs an ERROR line with the traceback. No line contains values of the request.
     """
     started = time.perf_counter()
     if cold_start.is_cold_start:
@@ -73,7 +73,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def make_metric(outcome: str, channel: str | None) -> dict[str, Any]:
-    """Return the fields that make a log line a metric of CloudWatch (embedded metric format); none for a read.
+    """Return the fields that make a log line a metric of CloudWatch (embedded metric format).
+
+    Return no fields for a successful read.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """

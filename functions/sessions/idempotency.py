@@ -1,8 +1,8 @@
 """Idempotency: the session id that an Idempotency-Key gives, and the fingerprint of a request.
 
-draft-ietf-httpapi-idempotency-key-header. Both are hashes of JSON arrays in the canonical form of RFC 8785; joined
-strings would be ambiguous. Each array starts with its version. A key lives as long as its session, across deploys and
-canaries: a change of the hashed content needs a new version.
+The header follows draft-ietf-httpapi-idempotency-key-header. Id and fingerprint are hashes of JSON arrays in the
+canonical form of RFC 8785; joined strings would be ambiguous. Each array starts with its version. Old keys must still
+work after a deploy: if you change the hashed content, change the version.
 """
 
 import json
@@ -37,5 +37,5 @@ def make_fingerprint_1(request: NewSession) -> str:
 
 
 def digest(content: list[Any]) -> str:
-    """Return the SHA-256 of canonical JSON, in hex. RFC 8785 sorts ASCII names, as ours are, like Python."""
+    """Return the SHA-256 of canonical JSON, in hex. Our names are ASCII, which Python sorts as RFC 8785 requires."""
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()

@@ -51,7 +51,7 @@ def read_bool(value: object) -> object:
 Flag = Annotated[bool, Strict(), BeforeValidator(read_bool)]
 
 
-# BatchGetItem reads 100 keys at most. A create reads five others: customer, caller ID, withAddress, parent and itself.
+# BatchGetItem reads 100 keys at most: five are customer, caller ID, withAddress, parent and the session of the key.
 ADDRESSES_MAX = 95
 
 
@@ -113,7 +113,7 @@ class SessionMemberInfo(Model):
     endpoint_id: str | None = None
     display_name: str | None = None
     is_original_member: bool
-    """Whether the member belongs to the session from its creation."""
+    """True if the member was added when the session was created."""
     avatar_url: str | None = None
     """The picture of the user. The creator has it only if `withAddress` or `memberEmailAddresses` name them as well."""
     application_data: dict[str, str]
@@ -194,13 +194,13 @@ class SessionInfo(EntityInfo):
     most_recent_participant_call_sid: str | None = None
     """Id of the call of the latest conference participant."""
     was_missed: bool
-    """Whether nobody answered the call. False in a new session."""
+    """True if nobody answered the call. False in a new session."""
     ring_queue_id: str | None = None
     """The queue that the call rings in."""
 
 
 class SessionCreated(Model):
-    """The detail of the event that announces a new session. It is delivered at least once."""
+    """The detail of the event that announces a new session. The event is delivered at least once."""
 
     session: SessionInfo
     """The session, as the API returned it."""
@@ -211,4 +211,4 @@ class SessionCreated(Model):
     with_address: str | None = None
     """The user or team of the chat: `user:<id>` or `team:<id>`."""
     event_id: str
-    """The id of the event. A repeated delivery has the same one, so a consumer can drop it."""
+    """The id of the event. A repeated delivery has the same id, so a consumer can drop the repeat."""

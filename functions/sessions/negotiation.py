@@ -23,7 +23,7 @@ def read_callback(event: dict[str, Any]) -> str | None:
 
 
 def check_acceptable(event: dict[str, Any]) -> None:
-    """Raise ServiceError NotAcceptable unless the client accepts JSON.
+    """Raise ServiceError NotAcceptable if the client does not accept JSON.
 
     `?format=` decides. Without it a path with `.json` or `/json/` accepts JSON. Otherwise the header Accept decides, by
     q-values and the most specific range (RFC 9110, section 12.5.1). A missing or malformed Accept accepts everything.

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails, from_json
 from sessions.errors import ERRORS, FieldError, ServiceError
 from sessions.models import FORMATS, NewSession
 
-BODY_MAX = 64 * 1024  # bytes, after base64
+BODY_MAX = 64 * 1024  # bytes, after base64 decoding
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 # Keys match in any casing, as in the original ServiceStack server: .NET clients send PascalCase.
@@ -67,7 +67,7 @@ def read_body(event: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON object or the form in the body. An empty body is an empty object.
 
     JSON may have any Content-Type: `curl -d` sends it as a form. Raise ServiceError: UnsupportedMediaType,
-    RequestTooLarge, or SerializationException with the position of the error.
+    RequestTooLarge, SerializationException.
     """
     encoding = (event.get("headers") or {}).get("content-encoding", "identity")
     if encoding.strip().lower() not in {"", "identity"}:
@@ -116,7 +116,7 @@ def split_lists(values: Mapping[str, str]) -> dict[str, Any]:
 def parse_request(*sources: Mapping[str, Any]) -> tuple[NewSession, list[FieldError]]:
     """Parse the valid fields of the sources; return an error for each invalid one. A later source wins.
 
-    So one response can contain these errors and those of the rules for the valid fields.
+    The rules then check the valid fields, so one response can report all errors.
     """
     fields: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -151,7 +151,7 @@ def bind(source: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
 
 
 def make_field_error(detail: ErrorDetails) -> FieldError:
-    """Return the field error for one of Pydantic's. Its field has the contract's spelling and the index of an entry."""
+    """Convert a Pydantic error to a field error, with the contract's spelling and the index of a list entry."""
     code, template = FIELD_ERRORS[detail["type"]]
     context = detail.get("ctx", {})
     name, *index = detail["loc"]

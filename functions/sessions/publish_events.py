@@ -5,7 +5,7 @@
        │                                └─ refused entries: 4 attempts, then raise. Lambda retries the batch.
        └─ not a session ──> dead-letter queue. Raising would block the records behind it.
 
-Delivery is at least once: a retried batch publishes again what it published before.
+Delivery is at least once: a retried batch may publish an event twice.
 """
 
 import json
@@ -46,7 +46,7 @@ class NotPublishedError(Exception):
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
     """Publish a batch of stream records. Return the numbers of published events and of dead letters.
 
-    Raise unless every record is on the bus or in the dead-letter queue. Log one line for the batch and one for each
+    Raise if a record is neither on the bus nor in the dead-letter queue. Log one line for the batch and one for each
     dead letter, without the content of a session.
     """
     started = time.perf_counter()
@@ -58,7 +58,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
             logger.exception("The record is not a session", extra={"record_id": record.get("eventID")})
             dead_letters.append(record)
     publish(details)
-    # Last: while the bus is down, a retried batch must not send them again.
+    # Dead letters are sent last: while the bus is down, `publish` raises, and a retry sends none of them twice.
     for record in dead_letters:
         send_dead_letter(record)
     counts = {"published": len(details), "dead_letters": len(dead_letters)}
@@ -67,7 +67,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
 
 
 def make_detail(record: dict[str, Any]) -> str:
-    """Return the detail of the event for a new item, as JSON. Raise an error of its parsing if it is not a session."""
+    """Return the detail of the event for a new item, as JSON. Raise if it is not a session, or too large."""
     image = from_wire(record["dynamodb"]["NewImage"])
     event_id = f"{image['id']}-{image['dateCreated']}"
     content = {"startSession": False} | image | {"session": image, "eventId": event_id}

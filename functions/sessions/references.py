@@ -8,7 +8,7 @@ from sessions.models import CustomerBreadcrumb
 
 
 class Caller(NamedTuple):
-    """The user who sends the request, as the verified token names them. No field comes from the body or the URL."""
+    """The user who sends the request. All fields come from the verified token."""
 
     user_id: str
     account_id: str
@@ -20,7 +20,7 @@ class Caller(NamedTuple):
 
 
 class Person(NamedTuple):
-    """A user of the account, as a member of a session shows it."""
+    """The data of a user that a member of a session contains."""
 
     user_id: str
     name: str
@@ -36,6 +36,6 @@ class References(NamedTuple):
     has_parent: bool = False
     has_caller_id: bool = False
     correspondents: tuple[Person, ...] | None = None
-    """The user or the team's users of `withAddress`; None if the account lacks it."""
+    """The user or the team's users of `withAddress`; None if the account has no such user or team."""
     people: Mapping[str, Person] = MappingProxyType({})
     """Users by email address."""

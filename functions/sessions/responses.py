@@ -20,7 +20,7 @@ class Reply(NamedTuple):
 
 
 def respond(reply: Reply, callback: str | None = None) -> dict[str, Any]:
-    """Return the response of a Lambda proxy integration for a success."""
+    """Return a success response in the format of API Gateway."""
     headers = {"Idempotent-Replayed": "true"} if reply.outcome == "Replayed" else {}
     return make_response(200, reply.session.model_dump_json(exclude_none=True), callback, headers)
 
@@ -49,9 +49,9 @@ def make_response(status: int, json: str, callback: str | None, headers: dict[st
 
 
 def escape_script(json: str) -> str:
-    r"""Return equal JSON that is safe in a script element of any charset: without `<` and in ASCII.
+    r"""Return the same JSON in ASCII and without `<`, so that any script element can contain it.
 
-    Both occur in strings only, where \uXXXX stands for a UTF-16 code unit (RFC 8259, section 7).
+    Other characters occur only in strings, where \uXXXX stands for a UTF-16 code unit (RFC 8259, section 7).
     """
     return re.sub(
         r"[<\x80-\U0010ffff]",

@@ -1,8 +1,8 @@
 """The Sessions table, and the references that a create reads from the Directory table.
 
-The only module of the API that calls DynamoDB. template.yaml has the layout of both tables. The random id in the key
-spreads the sessions of an account over all partitions. A future list of sessions needs an index on `accountShard`
-(account and first digit of the id) and `dateCreated`.
+Apart from the warm-up, the only module of the API that calls DynamoDB. template.yaml has the layout of both tables.
+The random id in the key spreads the sessions of an account over all partitions. A future list of sessions needs an
+index on `accountShard` (account and first digit of the id) and `dateCreated`.
 """
 
 import os
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SESSIONS_TABLE = os.environ["SESSIONS_TABLE"]
 DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 SESSION_ID = re.compile(r"[0-9a-f]{32}")
-SORT_KEY_MAX = 1024  # bytes: DynamoDB refuses a whole batch for one longer key
+SORT_KEY_MAX = 1024  # bytes: one key over this limit makes DynamoDB refuse the whole batch
 
 client: "DynamoDBClient" = make_client("dynamodb")
 
@@ -41,7 +41,7 @@ class StoredSession(NamedTuple):
 
 
 def session_key(account_id: str, session_id: str) -> dict[str, str]:
-    """Return the key of a session. No two sessions share one: account ids contain no #."""
+    """Return the key of a session. It is unique, because an account id contains no #."""
     return {"pk": f"{account_id}#{session_id}"}
 
 
@@ -93,7 +93,7 @@ def read_references(
     sessions = {item["id"]: item for item in items[SESSIONS_TABLE]}
     breadcrumb = entries[customer]["breadcrumb"] if customer in entries else []
     correspondents = None
-    if correspondent in entries:  # a team lists its users; a user stands alone
+    if correspondent in entries:  # a team lists its users; the entry of a user is the only person
         entry = entries[correspondent]
         correspondents = tuple(to_person(each) for each in entry.get("members", [entry]))
     references = References(
@@ -131,15 +131,15 @@ def batch_get(directory_keys: list[Any], session_keys: list[Any]) -> defaultdict
 def put_session(session: SessionInfo, request: NewSession, fingerprint: str | None) -> StoredSession | None:
     """Store a new session once. Return None, or the session that an earlier request stored under the same id.
 
-    A request with an Idempotency-Key has a fingerprint, and only its id can be taken. An attempt that may be applied is
-    repeated under the same id. `writeId` tells this put from another one.
+    Only an id that an Idempotency-Key gives can exist already; such a request has a fingerprint. An attempt with an
+    unknown outcome is repeated under the same id. `writeId` identifies the put that stored an item.
 
-        outcome of `call`    the item is there      then
-        stored               ours                   None
-        condition failed     ours: the writeId is   None
-        condition failed     of another request     return it; without a key, raise ClientError: a bug
-        refused, throttled   no, or of another      ServiceUnavailable
-        unknown              perhaps                with a key ServiceUnavailable, without one OutcomeUnknown
+        outcome of `call`    stored item                  then
+        stored               ours                         None
+        condition failed     ours: the same writeId       None
+        condition failed     another request's            return it; without a key, raise ClientError: a bug
+        refused, throttled   none, or another request's   ServiceUnavailable
+        unknown              perhaps ours                 with a key ServiceUnavailable, without one OutcomeUnknown
 
     Raise ServiceError.
     """
