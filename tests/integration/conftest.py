@@ -13,6 +13,7 @@ from integration.dynamodb_faults import Network
 from moto import mock_aws  # before the functions: moto intercepts only clients that are created after its import
 from mypy_boto3_dynamodb import DynamoDBClient
 
+import invoke
 from directory import add_claims
 from directory.import_directory import handler as import_directory
 from sessions import store
@@ -22,12 +23,8 @@ from sessions import store
 def dynamodb(template: dict[str, Any]) -> Iterator[DynamoDBClient]:
     """A DynamoDB in memory with the tables of the template."""
     with mock_aws():
-        client = boto3.client("dynamodb")
-        for name, table in (("sessions", "SessionsTable"), ("directory", "DirectoryTable")):
-            properties = template["Resources"][table]["Properties"]
-            parameters = {each: properties[each] for each in ("BillingMode", "KeySchema", "AttributeDefinitions")}
-            client.create_table(TableName=name, **parameters)
-        yield client
+        invoke.make_tables(template["Resources"])
+        yield boto3.client("dynamodb")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, EndpointConnectionError
 from conftest import CONTEXT, ROOT, load_event, make_event
+from integration.api import measure_item
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -284,18 +285,6 @@ def test_a_batch_fails_if_its_dead_letters_cannot_be_sent(heard: Receive) -> Non
 WIDE = "🎧"  # 4 bytes in UTF-8, more than any other character within the limits
 
 
-def measure_item(value: dict[str, Any]) -> int:
-    """Return the size that DynamoDB counts for a value. An item is a map."""
-    ((kind, content),) = value.items()
-    if kind == "S":
-        return len(content.encode())
-    if kind == "L":
-        return 3 + sum(1 + measure_item(each) for each in content)
-    if kind == "M":
-        return 3 + sum(1 + len(name.encode()) + measure_item(each) for name, each in content.items())
-    return 1
-
-
 def test_the_largest_session_fits_the_table_the_bus_and_the_queue(dynamodb: DynamoDBClient, heard: Receive) -> None:
     people = [
         Person(f"{number:02}" + WIDE * 126, WIDE * 256, WIDE * 128, "https://" + "a" * 2040) for number in range(50)
@@ -339,7 +328,7 @@ def test_the_largest_session_fits_the_table_the_bus_and_the_queue(dynamodb: Dyna
     store.put_session(session, request, "0" * 64)
 
     (item,) = dynamodb.scan(TableName="sessions")["Items"]
-    size = measure_item({"M": item})
+    size = measure_item(item)
     detail = publish_events.make_detail({"dynamodb": {"NewImage": item}})
     assert 320_000 < size < 400 * 1024
     assert 300_000 < publish_events.count_bytes(detail) < publish_events.REQUEST_MAX

@@ -6,11 +6,12 @@ holds it, and twice as much in a transaction. moto says one unit of every write,
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from conftest import CONTEXT, make_event
+from integration.api import measure_item
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from aws.wire import to_wire
@@ -30,27 +31,6 @@ CREATES: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 type Write = tuple[str, dict[str, Any]]
-
-
-def measure_item(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """Return the bytes that DynamoDB counts for an item in its wire format.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-    """
-    return sum(len(name.encode()) + measure_value(value) for name, value in item.items())
-
-
-def measure_value(value: Mapping[str, Any]) -> int:
-    match value:
-        case {"S": text}:
-            return len(text.encode())
-        case {"M": entries}:
-            return 3 + len(entries) + measure_item(entries)
-        case {"L": entries}:
-            return 3 + len(entries) + sum(map(measure_value, entries))
-        case {"BOOL": _}:
-            return 1
-    raise ValueError(value)  # our items have no other type
 
 
 @pytest.fixture
