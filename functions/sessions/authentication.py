@@ -7,7 +7,8 @@ from sessions.references import Caller
 
 ACCOUNT_ID_MAX = 128
 REQUIRED_ROLE = "User"
-CLAIMS = (*Caller._fields, "cognito:groups", "roles")  # the fields of a caller have the names of their claims
+ROLE_CLAIMS = ("cognito:groups", "roles")
+CLAIMS = (*Caller._fields, *ROLE_CLAIMS)  # the fields of a caller have the names of their claims
 
 
 def authenticate(event: dict[str, Any]) -> Caller:
@@ -27,15 +28,7 @@ def authenticate(event: dict[str, Any]) -> Caller:
         raise ServiceError("Forbidden")
     if not 0 < len(account_id) <= ACCOUNT_ID_MAX or "#" in account_id:  # keys separate account and id by #
         raise ServiceError("Forbidden")
-    return Caller(
-        user_id=claims["user_id"],
-        account_id=account_id,
-        account_name=claims.get("account_name"),
-        name=claims.get("name"),
-        email=claims.get("email"),
-        endpoint_id=claims.get("endpoint_id"),
-        endpoint_name=claims.get("endpoint_name"),
-    )
+    return Caller._make(claims.get(name) for name in Caller._fields)
 
 
 def read_roles(claims: dict[str, str]) -> set[str]:
@@ -44,7 +37,7 @@ def read_roles(claims: dict[str, str]) -> set[str]:
     HTTP API passes a list as one string, `[User Admin]`. A string without brackets is one role.
     """
     roles: set[str] = set()
-    for claim in ("cognito:groups", "roles"):
+    for claim in ROLE_CLAIMS:
         value = claims.get(claim, "")
         roles.update(value[1:-1].split(" ") if value.startswith("[") and value.endswith("]") else [value])
     return roles
