@@ -1,6 +1,6 @@
-r"""Patterns of text that every AWS service that stores or carries a session accepts.
+r"""Patterns for text that DynamoDB, EventBridge and SQS accept.
 
-The patterns mean the same to Rust (Pydantic), ECMA-262 (OpenAPI) and Python: no \d, no \p, no look-around.
+The patterns mean the same to Rust (Pydantic), ECMA-262 (OpenAPI) and Python. So they avoid \d, \p and look-around.
 """
 
 # Control characters, and U+FFFE and U+FFFF: SQS refuses a message that holds one of these two.
@@ -12,8 +12,8 @@ PHONE_NUMBER = r"^\+[1-9][0-9]{1,14}$"  # E.164
 
 
 def fold_address(address: str) -> str:
-    """Return an email address in lower case. One with other characters than ASCII stays as it is.
+    """Return an ASCII email address in lower case, and any other address unchanged.
 
-    str.lower() folds U+212A, the Kelvin sign, to k: another person's address.
+    str.lower() would turn U+212A, the Kelvin sign, into k. That could be the address of another person.
     """
     return address.lower() if address.isascii() else address

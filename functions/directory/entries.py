@@ -34,7 +34,7 @@ def make_entries(account: Account) -> Iterator[Item]:
 
 
 def make_person(user: User) -> Item:
-    """Return the attributes of a user that members of sessions contain."""
+    """Return the attributes of a user that a session stores for a member."""
     person = {"userId": user.id, "name": user.name, "endpointId": user.endpoint_id, "avatarUrl": user.avatar_url}
     return {name: value for name, value in person.items() if value is not None}
 

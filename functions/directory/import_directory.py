@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
 ERRORS_MAX = 1000  # a response of Lambda has 6 MB at most
-# Bytes of a user's claims as ASCII JSON. API Gateway accepts 10,240 bytes of headers in all. Base64, the signature and
-# Cognito's own claims make a token of at most 7,500 bytes of it.
+# Bytes of a user's claims as ASCII JSON. With Cognito's own claims, the signature and Base64, the token has 7,500 bytes
+# at most. API Gateway accepts 10,240 bytes of headers in all.
 CLAIMS_MAX = 4096
 
-# Reasons of a cancelled transaction that a retry may cure. botocore does not retry a cancelled transaction.
+# Reasons for which we retry a cancelled transaction. botocore itself does not retry it.
 TRANSIENT = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 
 client: "DynamoDBClient" = make_client("dynamodb", read_seconds=20, attempts=5)
@@ -52,7 +52,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Import the document in the event.
 
     Return {"accounts", "put", "deleted"}: numbers of accounts and items. For an invalid document write nothing, and
-    return {"errors": [{"path", "message"}]}: invalid values, or contradictions if all values are valid.
+    return {"errors": [{"path", "message"}]}. If all values are valid, the errors are contradictions between them.
 
     Raise DynamoDB's errors. TransactionCanceledException usually means that another import took an address in the
     meantime. TimeoutError means that all retries failed. Run the import again.
@@ -101,7 +101,7 @@ def key_of(item: Item) -> Key:
 
 
 def is_address(key: Key) -> bool:
-    """Return whether this is the key of an account's entry for an address."""
+    """Return whether the key belongs to an account's entry for an email address."""
     return key[1].startswith("EMAIL#")
 
 
@@ -125,7 +125,7 @@ def find_keys(account: Account) -> Iterator[Key]:
 
 
 def find_owners(directory: Directory) -> dict[str, str]:
-    """Return the account that owns each address of the document now, by the key of the address. Omit free addresses."""
+    """Return the present owner of each address of the document: key of the address to account id. Omit free ones."""
     keys = {address_key(user) for account in directory.accounts for user in account.users}
     owners: dict[str, str] = {}
     for batch in batched(sorted(keys), 100, strict=False):  # as many as BatchGetItem takes
@@ -193,7 +193,7 @@ def remove_address(key: Key) -> list[Any]:
 def put_address(entry: Item, sign_in: Item, owner: str | None) -> list[Any]:
     """Return the writes that give an account an address: entry and sign-in. Delete the entry of the previous owner.
 
-    They fail unless the address is free, or belongs to its previous owner or to this account.
+    The writes succeed if the address is free, or belongs to `owner` or to this account. Otherwise they fail.
     """
     account_id = sign_in["accountId"]
     put = {

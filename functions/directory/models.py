@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, fold_address
 
-# No bound exceeds the bound of the API, so a request can refer to every record.
+# The API has the same bounds or larger ones. So a request can refer to every record.
 Identifier = Annotated[str, StringConstraints(max_length=128, pattern=NONEMPTY_TEXT)]
 AccountId = Annotated[str, StringConstraints(max_length=128, pattern=f"^[^{FORBIDDEN}#]+$")]
 Name = Annotated[str, StringConstraints(max_length=256, pattern=NONEMPTY_TEXT)]
@@ -24,7 +24,7 @@ type Error = tuple[Path, str]
 
 
 class Model(BaseModel):
-    """A model in camelCase. An unknown key is an error: the import would delete the records of a misspelled one."""
+    """A model in camelCase. An unknown key is an error: the import would delete the records under a misspelled key."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -117,7 +117,7 @@ def find_broken_chains(place: Path, customers: list[Customer]) -> Iterator[Error
 
 
 def make_chain(customer: Customer, by_id: dict[str, Customer]) -> list[Customer]:
-    """Return the customers from the root to this one. Stop if it returns to this one, and beyond DEPTH_MAX."""
+    """Return the customers from the root to this one. Stop at a cycle, or after DEPTH_MAX customers."""
     chain = [customer]
     while (parent := by_id.get(chain[0].parent_id or "")) and len(chain) <= DEPTH_MAX:
         chain.insert(0, parent)

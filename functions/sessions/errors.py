@@ -25,7 +25,7 @@ ERRORS = {
     "Unauthorized": ErrorKind(
         401,
         "A valid access token is required.",
-        "The function received no claims. The gateway answers a missing or invalid token itself, with `message` alone.",
+        "The token has no claims. The gateway itself answers a missing or invalid token, without a `responseStatus`.",
     ),
     "Forbidden": ErrorKind(
         403,
@@ -65,8 +65,8 @@ ERRORS = {
     "ServiceUnavailable": ErrorKind(
         503,
         "The service is not available. Try again shortly.",
-        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds. That is safe: nothing was "
-        "stored, or the request has an `Idempotency-Key`.",
+        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds. A retry is safe: without an "
+        "`Idempotency-Key` nothing was stored, and with one a retry creates no second session.",
     ),
     "OutcomeUnknown": ErrorKind(
         504,
@@ -79,8 +79,8 @@ ERRORS = {
 class FieldError(NamedTuple):
     """An invalid field of a request.
 
-    `code` is for programs, `message` for people. `field` is the contract's name, with the index of an entry in a list:
-    `memberEmailAddresses[1]`.
+    `code` is for programs, `message` for people. `field` is the contract's name of the field. For an entry of a list it
+    includes the index: `memberEmailAddresses[1]`.
     """
 
     code: str
@@ -91,7 +91,7 @@ class FieldError(NamedTuple):
 class ServiceError(Exception):
     """An error response. `code` is a key of ERRORS; `message` replaces the message of the table.
 
-    `session_id` is for the log: a session that may be stored in spite of the error.
+    `session_id` is for the log. It names a session that may be stored in spite of the error.
     """
 
     def __init__(

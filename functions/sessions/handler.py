@@ -37,8 +37,8 @@ warm_up(store.client, store.SESSIONS_TABLE)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request: an HTTP API event (payload 2.0). Raise nothing.
 
-    Log one INFO line with ids, outcome and milliseconds. Except for a successful read, it is a metric, too. A failure
-    of the service first logs an ERROR line with the traceback. No line contains values of the request.
+    Log one INFO line with ids, outcome and milliseconds. The line is also a metric, except for a successful read. A
+    failure of the service logs an ERROR line with the traceback first. No line contains values of the request.
     """
     started = time.perf_counter()
     if cold_start.is_cold_start:

@@ -21,9 +21,9 @@ def derive_session_id(caller: Caller, key: str) -> str:
 
 
 def make_fingerprint(request: NewSession, caller: Caller) -> str:
-    """Return the hash of a request as it takes effect. A repeated request must have the same one.
+    """Return the hash of a request with its defaults applied. A repeated request must have the same hash.
 
-    Only fields with another value than in an empty request are hashed: a new field does not change old fingerprints.
+    The hash covers only the fields that differ from an empty request. So a new field changes no old fingerprint.
     """
     empty = apply_defaults(NewSession(), caller).model_dump(mode="json")
     fields = apply_defaults(request, caller).model_dump(mode="json")

@@ -44,7 +44,7 @@ EmailAddress = Annotated[str, StringConstraints(max_length=320, pattern=EMAIL)]
 
 
 def read_bool(value: object) -> object:
-    """Return the boolean for the text "true" or "false", which ServiceStack clients send; other values unchanged."""
+    """Return the text "true" and "false" of ServiceStack clients as a boolean. Return other values unchanged."""
     return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
@@ -92,7 +92,7 @@ class NewSession(Model):
     destination: Destination | None = None
     """The dialled destination, as entered."""
     member_email_addresses: Annotated[list[EmailAddress], Field(max_length=ADDRESSES_MAX)] = []
-    """Email addresses of users to add as members. A session has at most 50 members."""
+    """Email addresses of users to add as members. Each user counts once, and a session has at most 50 members."""
     start_session: Flag = False
     """Whether to start the session's flow. The text "true" or "false" is accepted as well."""
 
@@ -115,7 +115,7 @@ class SessionMemberInfo(Model):
     is_original_member: bool
     """True if the member was added when the session was created."""
     avatar_url: str | None = None
-    """The picture of the user. The creator has it only if `withAddress` or `memberEmailAddresses` name them as well."""
+    """The picture of the user. For the creator it is present only if another field also names the creator."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
     """Creator: Connected, or None if the session is Disconnected. Others: Ringing with `startSession`, else None."""

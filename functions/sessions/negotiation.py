@@ -25,9 +25,9 @@ def read_callback(event: dict[str, Any]) -> str | None:
 def check_acceptable(event: dict[str, Any]) -> None:
     """Raise ServiceError NotAcceptable if the client does not accept JSON.
 
-    `?format=` decides. Without it a path with `.json` or `/json/` accepts JSON. Otherwise the header Accept decides, by
-    q-values and the most specific range (RFC 9110, section 12.5.1). A missing or malformed Accept accepts everything.
-    Older ServiceStack clients call JSON text/json. The gateway joins the values of a repeated parameter by commas.
+    `?format=` decides first; the gateway joins repeated values by commas. Without it, a path with `.json` or `/json/`
+    accepts JSON. On other paths the header Accept decides, by q-values and the most specific range (RFC 9110, section
+    12.5.1). A missing or malformed Accept accepts everything. Older ServiceStack clients call JSON text/json.
     """
     query = event.get("queryStringParameters") or {}
     path = event.get("rawPath", "")

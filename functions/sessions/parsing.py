@@ -46,11 +46,11 @@ def read_idempotency_key(event: dict[str, Any]) -> str | None:
 
 
 def read_request(event: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
-    """Return the request of a create, from body and query string, without its invalid fields, and an error for each.
+    """Return the valid fields of a create, from body and query string, and an error for each invalid one.
 
-    If both have a field, the query string wins over JSON on `/sessions`. Otherwise the body wins. ServiceStack does the
-    same (RestPath.CreateRequest, GenericHandler.CreateRequestAsync). Raise ServiceError: UnsupportedMediaType,
-    RequestTooLarge, SerializationException.
+    If both contain a field, the body wins. There is one exception: on `/sessions` the query string wins over JSON.
+    ServiceStack does the same (RestPath.CreateRequest, GenericHandler.CreateRequestAsync). Raise ServiceError:
+    UnsupportedMediaType, RequestTooLarge, SerializationException.
     """
     body, query = read_body(event), split_lists(event.get("queryStringParameters") or {})
     query_wins = event["routeKey"].startswith("POST /sessions") and not is_form(event)
@@ -136,7 +136,7 @@ def parse_request(*sources: Mapping[str, Any]) -> tuple[NewSession, list[FieldEr
 def bind(source: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
     """Return the fields of a source by the contract's names, and an error for each repeated one.
 
-    Absent fields are left out: null, and an empty string where it cannot be valid, as in ServiceStack.
+    Null means absent. An empty string means absent too, if the field cannot be empty. ServiceStack does the same.
     """
     fields: dict[str, Any] = {}
     repeated: dict[str, FieldError] = {}

@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
     for record in event["Records"]:
         try:
             details.append(make_detail(record))
-        except Exception:  # a record that fails once fails always; the traceback contains no values
+        except Exception:  # a retry would fail, too; the traceback contains no values
             logger.exception("The record is not a session", extra={"record_id": record.get("eventID")})
             dead_letters.append(record)
     publish(details)
@@ -100,7 +100,7 @@ def split(details: list[str]) -> Iterator[list[str]]:
 
 
 def count_bytes(detail: str) -> int:
-    """Return the size of an entry, as EventBridge counts it."""
+    """Return the size of an entry in bytes, by EventBridge's rule."""
     return len(SOURCE) + len(DETAIL_TYPE) + len(detail.encode())
 
 

@@ -20,7 +20,7 @@ class Caller(NamedTuple):
 
 
 class Person(NamedTuple):
-    """The data of a user that a member of a session contains."""
+    """A user, with the data that a session stores for a member."""
 
     user_id: str
     name: str
@@ -29,7 +29,7 @@ class Person(NamedTuple):
 
 
 class References(NamedTuple):
-    """The records that a request refers to, as far as the caller's account has them. Addresses are folded."""
+    """The records of the caller's account that a request refers to. A missing record has an empty value."""
 
     customer: tuple[CustomerBreadcrumb, ...] = ()
     """From the root to the customer itself; empty if the account lacks it."""
@@ -38,4 +38,4 @@ class References(NamedTuple):
     correspondents: tuple[Person, ...] | None = None
     """The user or the team's users of `withAddress`; None if the account has no such user or team."""
     people: Mapping[str, Person] = MappingProxyType({})
-    """Users by email address."""
+    """Users by folded email address."""

@@ -51,7 +51,7 @@ def make_response(status: int, json: str, callback: str | None, headers: dict[st
 def escape_script(json: str) -> str:
     r"""Return the same JSON in ASCII and without `<`, so that any script element can contain it.
 
-    Other characters occur only in strings, where \uXXXX stands for a UTF-16 code unit (RFC 8259, section 7).
+    Characters outside ASCII occur only in strings. There \uXXXX stands for a UTF-16 code unit (RFC 8259, section 7).
     """
     return re.sub(
         r"[<\x80-\U0010ffff]",

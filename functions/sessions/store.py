@@ -64,8 +64,8 @@ def read_references(
 ) -> tuple[References, StoredSession | None]:
     """Return the references of a request, and the session that its Idempotency-Key created earlier, if any.
 
-    One BatchGetItem reads everything. A request without references needs no call: the put finds an earlier session.
-    `earlier_id` is the id that the key gives. Raise ServiceError: ServiceUnavailable.
+    `earlier_id` is the id that the key gives. One BatchGetItem reads the references and this id. A request without
+    references needs no read, because the put finds an earlier session. Raise ServiceError: ServiceUnavailable.
     """
     customer = f"CUSTOMER#{request.customer_id}"
     caller_id = f"CALLER_ID#{request.from_phone_number}"
@@ -93,7 +93,7 @@ def read_references(
     sessions = {item["id"]: item for item in items[SESSIONS_TABLE]}
     breadcrumb = entries[customer]["breadcrumb"] if customer in entries else []
     correspondents = None
-    if correspondent in entries:  # a team lists its users; the entry of a user is the only person
+    if correspondent in entries:  # the entry of a team has members; the entry of a user is the person
         entry = entries[correspondent]
         correspondents = tuple(to_person(each) for each in entry.get("members", [entry]))
     references = References(
@@ -131,8 +131,8 @@ def batch_get(directory_keys: list[Any], session_keys: list[Any]) -> defaultdict
 def put_session(session: SessionInfo, request: NewSession, fingerprint: str | None) -> StoredSession | None:
     """Store a new session once. Return None, or the session that an earlier request stored under the same id.
 
-    Only an id that an Idempotency-Key gives can exist already; such a request has a fingerprint. An attempt with an
-    unknown outcome is repeated under the same id. `writeId` identifies the put that stored an item.
+    Only a request with an Idempotency-Key has a fingerprint. Only its id can exist already. `call` repeats an attempt
+    with an unknown outcome under the same id. `writeId` identifies the put that stored an item.
 
         outcome of `call`    stored item                  then
         stored               ours                         None

@@ -77,7 +77,7 @@ def make_request_table() -> str:
         )
         for name, schema in REQUEST["NewSession"]["properties"].items()
     ]
-    return make_table(("field", "type", "at most", "default", "description", "also refused as"), rows)
+    return make_table(("field", "type", "at most", "default", "description", "other error codes"), rows)
 
 
 def make_response_table(model: str, constructor: Callable[..., object]) -> str:
