@@ -1,7 +1,7 @@
 """Clients of AWS: timeouts, attempts and back-off.
 
-`call` makes one call of DynamoDB with all its retries. botocore makes one attempt a call. So `call` knows of each
-attempt whether DynamoDB applied it, did not apply it, or may have applied it. The clients come from botocore, because
+`call` makes one call of DynamoDB with all its retries. botocore itself does not retry. So `call` sees the result of
+each attempt: DynamoDB applied it, did not apply it, or may have applied it. The clients come from botocore, because
 boto3 would add 50 ms to each cold start.
 """
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = READ_SECONDS = 1.0
 ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS  # connect, negotiate TLS, read
 CALL_SECONDS = 8.0  # the longest time of a call with its retries
-# A lookup repeats its call for unprocessed keys. The last call starts so early that the lookup ends within this time.
+# The longest time of a lookup, which repeats its call for unprocessed keys.
 LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
 ATTEMPTS_MAX = 4
-NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit while DynamoDB cannot have applied any attempt
+NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit if every attempt so far was certainly not applied
 
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
 # botocore raises ValueError, AttributeError and TypeError for damaged answers: not UTF-8, or JSON of another shape.
@@ -99,7 +99,9 @@ def call[Answer](operation: Callable[..., Answer], proof: str = "ConsumedCapacit
         raised         condition failed                        raise botocore's ClientError
         refused        access denied, no such table            raise CallFailedError
         not applied    throttled, no connection                retry: 3 attempts
-        unknown        timeout, reset, 5xx, damaged answer     retry: 4 attempts, even if later ones are refused
+        unknown        timeout, reset, 5xx, damaged answer     retry: 4 attempts
+
+    After one unknown attempt, a refused attempt is retried, too.
 
     `proof` names a field of every complete answer. An answer without this field is damaged: it was cut short, or it is
     not from DynamoDB. CallFailedError is raised after the last attempt, and has the error of this attempt as its cause.

@@ -1,6 +1,7 @@
 """DynamoDB's wire format, to and from plain values: strings, booleans, integers, lists and objects.
 
-boto3's TypeSerializer takes 30 µs for an item where `to_wire` takes 6, and needs boto3, whose import takes 50 ms.
+For the same item, boto3's TypeSerializer takes 30 µs and `to_wire` takes 6 µs. TypeSerializer also needs boto3, whose
+import takes 50 ms.
 """
 
 from collections.abc import Mapping

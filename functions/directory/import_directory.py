@@ -125,7 +125,10 @@ def find_keys(account: Account) -> Iterator[Key]:
 
 
 def find_owners(directory: Directory) -> dict[str, str]:
-    """Return the present owner of each address of the document: key of the address to account id. Omit free ones."""
+    """Return the owners of the document's addresses: a dict from the key of the address to the id of the account.
+
+    Omit addresses without an owner.
+    """
     keys = {address_key(user) for account in directory.accounts for user in account.users}
     owners: dict[str, str] = {}
     for batch in batched(sorted(keys), 100, strict=False):  # as many as BatchGetItem takes

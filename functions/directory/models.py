@@ -24,7 +24,10 @@ type Error = tuple[Path, str]
 
 
 class Model(BaseModel):
-    """A model in camelCase. An unknown key is an error: the import would delete the records under a misspelled key."""
+    """A model in camelCase. An unknown key is an error.
+
+    If a document misspelled `users`, the import would see no users, and would delete all users of the account.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
 

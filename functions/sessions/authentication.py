@@ -14,8 +14,8 @@ CLAIMS = (*Caller._fields, *ROLE_CLAIMS)  # the fields of a caller have the name
 def authenticate(event: dict[str, Any]) -> Caller:
     """Return the caller, from the claims of the token that the gateway's JWT authorizer verified.
 
-    Raise ServiceError: Unauthorized without claims; Forbidden if the role, the user or a valid account is
-    missing, or if one of these claims is not a string.
+    Raise ServiceError. Unauthorized: the event has no claims. Forbidden: the role, the user or a valid account is
+    missing, or a claim of CLAIMS is not a string.
     """
     try:
         claims: dict[str, str] = dict(event["requestContext"]["authorizer"]["jwt"]["claims"])

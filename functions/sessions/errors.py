@@ -65,8 +65,8 @@ ERRORS = {
     "ServiceUnavailable": ErrorKind(
         503,
         "The service is not available. Try again shortly.",
-        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds. A retry is safe: without an "
-        "`Idempotency-Key` nothing was stored, and with one a retry creates no second session.",
+        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds. A retry is safe. If the "
+        "request had no `Idempotency-Key`, nothing was stored. If it had one, the retry creates no second session.",
     ),
     "OutcomeUnknown": ErrorKind(
         504,

@@ -23,7 +23,8 @@ def derive_session_id(caller: Caller, key: str) -> str:
 def make_fingerprint(request: NewSession, caller: Caller) -> str:
     """Return the hash of a request with its defaults applied. A repeated request must have the same hash.
 
-    The hash covers only the fields that differ from an empty request. So a new field changes no old fingerprint.
+    The hash covers only fields whose values differ from those of an empty request. So, if a later version adds a field
+    to the API, old requests keep their fingerprints.
     """
     empty = apply_defaults(NewSession(), caller).model_dump(mode="json")
     fields = apply_defaults(request, caller).model_dump(mode="json")
@@ -37,5 +38,8 @@ def make_fingerprint_1(request: NewSession) -> str:
 
 
 def digest(content: list[Any]) -> str:
-    """Return the SHA-256 of canonical JSON, in hex. Our names are ASCII, which Python sorts as RFC 8785 requires."""
+    """Return the SHA-256 of canonical JSON, in hex.
+
+    All keys of our JSON objects are ASCII. Python sorts ASCII keys in the order that RFC 8785 requires.
+    """
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()

@@ -51,7 +51,8 @@ def read_bool(value: object) -> object:
 Flag = Annotated[bool, Strict(), BeforeValidator(read_bool)]
 
 
-# BatchGetItem reads 100 keys at most: five are customer, caller ID, withAddress, parent and the session of the key.
+# BatchGetItem reads at most 100 items. Five may be the customer, the caller ID, `withAddress`, the parent and the
+# session of the Idempotency-Key. So 95 remain for addresses.
 ADDRESSES_MAX = 95
 
 
@@ -115,7 +116,7 @@ class SessionMemberInfo(Model):
     is_original_member: bool
     """True if the member was added when the session was created."""
     avatar_url: str | None = None
-    """The picture of the user. For the creator it is present only if another field also names the creator."""
+    """The picture of the user. For the creator only if `withAddress` or `memberEmailAddresses` includes them."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
     """Creator: Connected, or None if the session is Disconnected. Others: Ringing with `startSession`, else None."""

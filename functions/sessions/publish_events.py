@@ -58,7 +58,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
             logger.exception("The record is not a session", extra={"record_id": record.get("eventID")})
             dead_letters.append(record)
     publish(details)
-    # Dead letters are sent last: while the bus is down, `publish` raises, and a retry sends none of them twice.
+    # Send dead letters last. If the bus is down, `publish` raises first, so a retry sends no dead letter twice.
     for record in dead_letters:
         send_dead_letter(record)
     counts = {"published": len(details), "dead_letters": len(dead_letters)}

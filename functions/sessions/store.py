@@ -65,7 +65,8 @@ def read_references(
     """Return the references of a request, and the session that its Idempotency-Key created earlier, if any.
 
     `earlier_id` is the id that the key gives. One BatchGetItem reads the references and this id. A request without
-    references needs no read, because the put finds an earlier session. Raise ServiceError: ServiceUnavailable.
+    references reads nothing: if an earlier session exists, the conditional put fails and returns it. Raise
+    ServiceError: ServiceUnavailable.
     """
     customer = f"CUSTOMER#{request.customer_id}"
     caller_id = f"CALLER_ID#{request.from_phone_number}"
@@ -131,8 +132,9 @@ def batch_get(directory_keys: list[Any], session_keys: list[Any]) -> defaultdict
 def put_session(session: SessionInfo, request: NewSession, fingerprint: str | None) -> StoredSession | None:
     """Store a new session once. Return None, or the session that an earlier request stored under the same id.
 
-    Only a request with an Idempotency-Key has a fingerprint. Only its id can exist already. `call` repeats an attempt
-    with an unknown outcome under the same id. `writeId` identifies the put that stored an item.
+    A request with an Idempotency-Key has a fingerprint. Without a key the id is random, so no earlier request has
+    stored a session under it. If the outcome of an attempt is unknown, `call` repeats the attempt with the same item.
+    `writeId` identifies the put that stored an item.
 
         outcome of `call`    stored item                  then
         stored               ours                         None
