@@ -38,7 +38,7 @@ CALL_SECONDS = 8.0  # the longest time of a call with its retries
 # The longest time of a lookup, which repeats its call for unprocessed keys.
 LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
 ATTEMPTS_MAX = 4
-NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit if every attempt so far was certainly not applied
+NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit while the outcome of no attempt is unknown
 
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
 # botocore raises ValueError, AttributeError and TypeError for damaged answers: not UTF-8, or JSON of another shape.
@@ -144,8 +144,9 @@ def classify(error: Exception) -> str:
 def warm_up(client: "DynamoDBClient", table: str) -> None:
     """Open the connection to DynamoDB during a cold start, by reading a key that the table does not have.
 
-    The TLS handshake takes 20 ms of CPU. During a cold start the function has a whole CPU. Later, with 512 MB, it has
-    0.29 of one. So connecting early saves about 50 ms. If the warm-up fails, the first request opens the connection.
+    The TLS handshake takes 20 ms of CPU. During a cold start the function has a whole CPU. Later it has 0.29 CPU,
+    because its memory is 512 MB. So connecting early saves about 50 ms. If the warm-up fails, the first request opens
+    the connection.
     """
     if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ and client.meta.endpoint_url.startswith("https:"):
         with suppress(BotoCoreError, *CALL_ERRORS):

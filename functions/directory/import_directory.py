@@ -52,7 +52,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Import the document in the event.
 
     Return {"accounts", "put", "deleted"}: numbers of accounts and items. For an invalid document write nothing, and
-    return {"errors": [{"path", "message"}]}. If all values are valid, the errors are contradictions between them.
+    return {"errors": [{"path", "message"}]}. The import first checks each value, and then the whole document.
 
     Raise DynamoDB's errors. TransactionCanceledException usually means that another import took an address in the
     meantime. TimeoutError means that all retries failed. Run the import again.

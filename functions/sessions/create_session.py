@@ -41,7 +41,7 @@ def create_session(event: dict[str, Any], caller: Caller) -> Reply:
 
 
 def replay(earlier: StoredSession, request: NewSession, fingerprint: str | None) -> Reply:
-    """Return the earlier session as it is now. Raise IdempotencyKeyReused if another request created it."""
+    """Return the earlier session as it is now. Raise IdempotencyKeyReused if a different request created it."""
     if earlier.fingerprint != fingerprint and earlier.fingerprint != make_fingerprint_1(request):
         raise ServiceError("IdempotencyKeyReused")
     return Reply("Replayed", earlier.session)

@@ -1,4 +1,4 @@
-"""The enums of the contract, spelled exactly as there: generated clients fail on any other value."""
+"""The enums of the contract, in its exact spelling. Generated clients fail on any other value."""
 
 from enum import StrEnum
 from typing import Self

@@ -25,7 +25,7 @@ ERRORS = {
     "Unauthorized": ErrorKind(
         401,
         "A valid access token is required.",
-        "The token has no claims. The gateway itself answers a missing or invalid token, without a `responseStatus`.",
+        "The gateway passed no claims. It answers a missing or invalid token itself, without a `responseStatus`.",
     ),
     "Forbidden": ErrorKind(
         403,
@@ -54,7 +54,7 @@ ERRORS = {
     ),
     "IdempotencyKeyReused": ErrorKind(
         422,
-        "The Idempotency-Key was used with another request.",
+        "The Idempotency-Key was used with a different request.",
         "The `Idempotency-Key` was used with a different request. Nothing is stored.",
     ),
     "InternalServerError": ErrorKind(

@@ -1,8 +1,8 @@
 """Idempotency: the session id that an Idempotency-Key gives, and the fingerprint of a request.
 
 The header follows draft-ietf-httpapi-idempotency-key-header. Id and fingerprint are hashes of JSON arrays in the
-canonical form of RFC 8785; joined strings would be ambiguous. Each array starts with its version. Old keys must still
-work after a deploy: if you change the hashed content, change the version.
+canonical form of RFC 8785. Never change the array of the id: an old key would create a second session. If you change
+the content of the fingerprint, increase its version, and keep a function for the old version.
 """
 
 import json

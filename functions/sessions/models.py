@@ -51,13 +51,13 @@ def read_bool(value: object) -> object:
 Flag = Annotated[bool, Strict(), BeforeValidator(read_bool)]
 
 
-# BatchGetItem reads at most 100 items. Five may be the customer, the caller ID, `withAddress`, the parent and the
-# session of the Idempotency-Key. So 95 remain for addresses.
+# BatchGetItem reads at most 100 items. Up to five are the customer, the caller ID, `withAddress`, the parent and
+# the session of the Idempotency-Key. So 95 remain for addresses.
 ADDRESSES_MAX = 95
 
 
 class Model(BaseModel):
-    """A model in camelCase on the wire. It ignores unknown keys, as the original server did."""
+    """A model in camelCase on the wire. It ignores unknown keys, as ServiceStack does."""
 
     # Errors are logged, and values are personal: errors must not contain them.
     model_config = ConfigDict(
@@ -116,7 +116,7 @@ class SessionMemberInfo(Model):
     is_original_member: bool
     """True if the member was added when the session was created."""
     avatar_url: str | None = None
-    """The picture of the user. For the creator only if `withAddress` or `memberEmailAddresses` includes them."""
+    """The picture of the user. The creator has one if `withAddress` or `memberEmailAddresses` names the creator."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
     """Creator: Connected, or None if the session is Disconnected. Others: Ringing with `startSession`, else None."""

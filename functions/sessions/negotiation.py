@@ -25,10 +25,10 @@ def read_callback(event: dict[str, Any]) -> str | None:
 def check_acceptable(event: dict[str, Any]) -> None:
     """Raise ServiceError NotAcceptable if the client does not accept JSON.
 
-    `?format=` decides first; the gateway joins repeated values by commas. Without it, a path with `.json` or `/json/`
-    means the same as `?format=json`. On other paths the header Accept decides, by q-values and the most specific range
-    (RFC 9110, section 12.5.1). A missing or malformed Accept accepts everything. Older ServiceStack clients call JSON
-    text/json.
+    `?format=` decides first. The gateway joins repeated values by commas. Without `?format=`, a path with `.json` or
+    `/json/` means the same as `?format=json`. On other paths the header Accept decides, by q-values and the most
+    specific range (RFC 9110, section 12.5.1). A missing or malformed Accept accepts everything. Older ServiceStack
+    clients use the name text/json.
     """
     query = event.get("queryStringParameters") or {}
     path = event.get("rawPath", "")

@@ -18,7 +18,7 @@ from sessions.models import FORMATS, NewSession
 BODY_MAX = 64 * 1024  # bytes, after base64 decoding
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
-# Keys match in any casing, as in the original ServiceStack server: .NET clients send PascalCase.
+# Keys match in any casing, as in ServiceStack: .NET clients send PascalCase.
 FIELD_NAMES = {field.alias.lower(): field.alias for field in NewSession.model_fields.values() if field.alias}
 LIST_FIELDS = {"memberEmailAddresses"}
 # Fields with text that may be empty.
@@ -105,7 +105,7 @@ def read_form(data: bytes) -> dict[str, Any]:
 
 
 def split_lists(values: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values of a form or a query string, without empty ones, and lists split at their commas."""
+    """Return the values of a form or a query string. Omit empty values, and split lists at commas."""
     return {
         name: value.split(",") if FIELD_NAMES.get(name.lower()) in LIST_FIELDS else value
         for name, value in values.items()

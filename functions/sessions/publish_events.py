@@ -73,7 +73,7 @@ def make_detail(record: dict[str, Any]) -> str:
     content = {"startSession": False} | image | {"session": image, "eventId": event_id}
     detail = SessionCreated.model_validate(content).model_dump_json(exclude_none=True)
     if count_bytes(detail) > REQUEST_MAX:
-        raise ValueError("larger than an event may be")
+        raise ValueError(f"the event is larger than {REQUEST_MAX:,} bytes")
     return detail
 
 

@@ -36,6 +36,6 @@ class References(NamedTuple):
     has_parent: bool = False
     has_caller_id: bool = False
     correspondents: tuple[Person, ...] | None = None
-    """The user or the team's users of `withAddress`; None if the account has no such user or team."""
+    """The user that `withAddress` names, or the users of its team. None if the account has no such user or team."""
     people: Mapping[str, Person] = MappingProxyType({})
     """Users by folded email address."""

@@ -139,8 +139,8 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
         outcome of `call`    stored item                  then
         stored               ours                         None
         condition failed     ours: the same writeId       None
-        condition failed     another request's            return it; without a key, raise ClientError: a bug
-        refused, throttled   none, or another request's   ServiceUnavailable
+        condition failed     an earlier request's         return it; without a key, raise ClientError: a bug
+        refused, throttled   none, or an earlier one's    ServiceUnavailable
         unknown              perhaps ours                 with a key ServiceUnavailable, without one OutcomeUnknown
 
     Raise ServiceError.
