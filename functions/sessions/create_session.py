@@ -6,7 +6,7 @@ from typing import Any
 
 from sessions import parsing, rules, store
 from sessions.errors import ServiceError
-from sessions.idempotency import derive_session_id, make_fingerprint, make_fingerprint_1
+from sessions.idempotency import derive_session_id, is_repeated, make_fingerprint
 from sessions.models import NewSession
 from sessions.references import Caller
 from sessions.responses import Reply
@@ -30,18 +30,18 @@ def create_session(event: dict[str, Any], caller: Caller) -> Reply:
 
     references, earlier = store.read_references(caller.account_id, request, earlier_id)
     if earlier and not errors:
-        return replay(earlier, request, fingerprint)
+        return replay(earlier, request, caller)
     errors += rules.check(request, caller, references)
     if errors:
         raise ServiceError("ValidationException", errors=errors)
 
     session = rules.new_session(request, caller, references, session_id, datetime.now(UTC))
     earlier = store.put_session(session, request, fingerprint)
-    return replay(earlier, request, fingerprint) if earlier else Reply("Created", session)
+    return replay(earlier, request, caller) if earlier else Reply("Created", session)
 
 
-def replay(earlier: StoredSession, request: NewSession, fingerprint: str | None) -> Reply:
+def replay(earlier: StoredSession, request: NewSession, caller: Caller) -> Reply:
     """Return the earlier session as it is now. Raise IdempotencyKeyReused if a different request created it."""
-    if earlier.fingerprint != fingerprint and earlier.fingerprint != make_fingerprint_1(request):
+    if not is_repeated(request, caller, earlier.fingerprint, earlier.session.from_address):
         raise ServiceError("IdempotencyKeyReused")
     return Reply("Replayed", earlier.session)

@@ -32,6 +32,19 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
     return digest(["request/2", {name: value for name, value in fields.items() if value != empty[name]}])
 
 
+def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
+    """Return whether a request repeats the earlier one that has this fingerprint, and this address in its session.
+
+    The fingerprint omits a `fromAddress` that was the caller's email address, which may have changed since. So compare
+    the request as it is, and without a `fromAddress` that the session has.
+    """
+    addresses = (None, from_address)
+    return (
+        any(make_fingerprint(request, caller._replace(email=address)) == fingerprint for address in addresses)
+        or make_fingerprint_1(request) == fingerprint
+    )
+
+
 def make_fingerprint_1(request: NewSession) -> str:
     """Return the fingerprint of earlier versions of the service: the hash of the fields that a request sets."""
     return digest(["request/1", request.model_dump(mode="json", exclude_unset=True)])

@@ -189,3 +189,16 @@ def test_a_session_that_an_earlier_version_of_the_service_stored_is_replayed(dir
     )
     assert create(body)["body"] == first["body"]
     assert read_code(create({"displayName": "y"})) == (422, "IdempotencyKeyReused")
+
+
+@pytest.mark.parametrize("body", [{}, {"fromAddress": "ada@example.com"}, {"fromAddress": "ada@new.example"}])
+def test_a_request_is_replayed_after_the_email_address_of_the_user_changed(
+    directory: DynamoDBClient, body: dict[str, Any]
+) -> None:
+    first = create(body)
+    assert create(body, email="ada@new.example")["body"] == first["body"]
+    assert read_code(create({"fromAddress": "bob@example.com"}, email="bob@example.com")) == (
+        422,
+        "IdempotencyKeyReused",
+    )
+    assert len(scan(directory)) == 1
