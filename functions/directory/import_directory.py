@@ -9,6 +9,8 @@ write is safe. To complete an interrupted import, run it or a newer document aga
     3  put other entries
     4  put addresses                               nobody signs in before the account is complete
 
+A removed user keeps access until the last token of the user expires.
+
 An address that moves between two accounts of the document belongs to the old one until step 4. An address consists of
 two items, the account's entry and the sign-in, and one transaction writes both. So each sign-in has an entry, and
 the next import uses the entry to find it. The API reads these items; template.yaml has their layout.
@@ -36,7 +38,7 @@ DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
 ERRORS_MAX = 1000  # a response of Lambda has 6 MB at most
 # Bytes of a user's claims as ASCII JSON. With Cognito's own claims, the signature and Base64, the token has 7,500 bytes
-# at most. API Gateway accepts 10,240 bytes of headers in all.
+# at most. API Gateway accepts 10,240 bytes of request line and headers in all.
 CLAIMS_MAX = 4096
 
 # Reasons for which we retry a cancelled transaction. botocore itself does not retry it.
