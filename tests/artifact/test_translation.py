@@ -1,6 +1,7 @@
-"""Canary deployments in the template that SAM's translator makes for CloudFormation."""
+"""The template that SAM's translator makes for CloudFormation: canary deployments, versions and parameters."""
 
 import json
+import re
 import subprocess
 import tomllib
 from typing import Any
@@ -87,25 +88,56 @@ def test_a_deploy_to_prod_asks_first_protects_data_and_is_a_canary() -> None:
         assert "Stage=prod" not in str(settings[name]["deploy"])
 
 
-def find_references(value: Any) -> set[str]:  # noqa: ANN401
-    """Return the names that a part of a template refers to with Ref."""
-    if isinstance(value, list):
-        return set().union(*map(find_references, value))
-    if isinstance(value, dict):
-        return {value["Ref"]} if "Ref" in value else find_references(list(value.values()))
-    return set()
+# The properties of AWS::Lambda::Version whose change replaces it: CloudFormation then publishes a version.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html
+REPLACING = ("CodeSha256", "Description", "FunctionName", "ProvisionedConcurrencyConfig", "RuntimePolicy")
+# Two values of each parameter that a function depends on.
+VALUES = {"Architecture": ("arm64", "x86_64"), "EndpointUrl": ("http://127.0.0.1:4566", "http://127.0.0.1:4567")}
 
 
-def test_a_deploy_that_changes_only_a_parameter_publishes_a_version(template: dict[str, Any]) -> None:
-    """CloudFormation replaces a version whose description changes. It substitutes the parameters, not SAM."""
-    resources = translate()
-    for version in [each for each in resources.values() if each["Type"] == "AWS::Lambda::Version"]:
-        properties = version["Properties"]
-        function = resources[properties["FunctionName"]["Ref"]]["Properties"]
-        parameters = find_references(function) & set(template["Parameters"])
-        assert {"EndpointUrl"} <= parameters, properties
-        for name in parameters:
-            descriptions = {
-                properties["Description"]["Fn::Sub"].replace(f"${{{name}}}", value) for value in ("one", "two")
-            }
-            assert len(descriptions) == 2, name
+def find_parameters(value: object, template: dict[str, Any]) -> set[str]:
+    """Return the parameters that a part of a template depends on, also those of its conditions."""
+    text = json.dumps(value)
+    names = set(re.findall(r'"Ref": "(\w+)"', text)) | set(re.findall(r"\${(\w+)}", text))
+    for condition in set(re.findall(r'"Fn::If": \["(\w+)"', text)):
+        names |= find_parameters(template["Conditions"][condition], template)
+    return names & set(template["Parameters"])
+
+
+def substitute(value: Any, parameters: dict[str, str]) -> Any:  # noqa: ANN401
+    """Return a value of a template with the values of parameters, as CloudFormation substitutes them."""
+    match value:
+        case {"Ref": name} if name in parameters:
+            return parameters[name]
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\${(\w+)}", lambda match: parameters.get(match[1], match[0]), text)
+    return value
+
+
+def find_versions(**parameters: str) -> dict[str, Any]:
+    """Return what identifies the version of each function. If it changes, CloudFormation publishes another version."""
+    versions = {}
+    for name, each in translate(**parameters).items():
+        if each["Type"] == "AWS::Lambda::Version":
+            properties = [substitute(each["Properties"].get(key), parameters) for key in REPLACING]
+            versions[each["Properties"]["FunctionName"]["Ref"]] = (name, properties)
+    return versions
+
+
+def test_a_deploy_that_changes_only_a_parameter_publishes_a_version_of_each_function_that_reads_it(
+    template: dict[str, Any],
+) -> None:
+    functions = {name: each for name, each in translate().items() if each["Type"] == "AWS::Lambda::Function"}
+    read = {name: find_parameters(each["Properties"], template) for name, each in functions.items()}
+    assert all("EndpointUrl" in parameters for parameters in read.values())
+    for parameter in set().union(*read.values()):
+        before, after = (find_versions(**{parameter: value}) for value in VALUES[parameter])
+        for name in functions:
+            assert parameter not in read[name] or before[name] != after[name], (parameter, name)
+
+
+def test_the_parameter_token_minutes_is_the_lifetime_of_access_and_id_tokens() -> None:
+    client = translate(TokenMinutes="30")["UserPoolClient"]["Properties"]
+    for kind in ("AccessToken", "IdToken"):
+        assert substitute(client[f"{kind}Validity"], {"TokenMinutes": "30"}) == "30"
+        assert client["TokenValidityUnits"][kind] == "minutes"
