@@ -3,12 +3,18 @@
 The browser is Chromium with its driver, on Debian the package chromium-driver. `make screenshot` runs these tests too.
 """
 
+import base64
+import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urljoin
 
@@ -29,6 +35,7 @@ CONTENT_TYPES = {
     "openapi.json": "application/json",
 }
 OPERATION = "#operations-sessions-createSession"
+FOREIGN_HOST = "rebound.example"  # the browser resolves it to this machine, as after DNS rebinding
 
 
 @pytest.fixture
@@ -54,7 +61,8 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
     options.add_argument("--headless=new")
     options.add_argument("--window-size=1200,2050")
     # Nothing else is found, by Chromium's own services neither.
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    rules = f"MAP {FOREIGN_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    options.add_argument(f"--host-resolver-rules={rules}")
     if os.geteuid() == 0:  # Chromium refuses to start its sandbox as root
         options.add_argument("--no-sandbox")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -154,10 +162,78 @@ def test_another_token_can_be_pasted_into_the_page(stack: Stack, token: str, bro
     assert (status, session["createdBy"]) == ("200", "ada")
 
 
-def test_a_page_of_another_origin_cannot_call_the_local_aws(stack: Stack, browser: Chrome, page: str) -> None:
-    browser.get(page)
-    script = "fetch(arguments[0]).then(() => arguments[1]('read'), () => arguments[1]('refused'))"
-    address = f"{stack.endpoint}/2015-03-31/functions/"
-    assert browser.execute_async_script(script, address) == "read"
-    browser.get("data:text/html,<p>another origin</p>")
-    assert browser.execute_async_script(script, address) == "refused"
+# ------------------------------------------------------------------------------------------------------------- attacks
+
+ATTACK = """
+const [endpoint, options, create, done] = arguments
+const scope = "test/20261125/us-east-1/lambda/aws4_request"
+const signature = `?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${scope}&X-Amz-Signature=0`
+const send = (path, body) => fetch(endpoint + path + signature, {method: "POST", body: JSON.stringify(body), ...options})
+send("/2015-03-31/functions", create)
+  .then(() => send(`/2015-03-31/functions/${create.FunctionName}/invocations`, {}))
+  .then(answer => done(answer.status), () => done("unreadable"))
+"""
+WITH_PREFLIGHT = {"headers": {"content-type": "application/json"}}
+WITHOUT_PREFLIGHT = {"mode": "no-cors"}  # the browser sends the request at once, and hides the answer
+
+type Attack = Callable[[str, dict[str, Any]], tuple[object, bool]]
+
+
+@pytest.fixture
+def attack(stack: Stack, browser: Chrome, tmp_path: Path) -> Attack:
+    """A function that lets a page create and invoke a Lambda function. It returns the answer, and whether code ran."""
+    proof = tmp_path / "proof"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("attack.py", f"def handler(event, context): open({str(proof)!r}, 'w').close()")
+    function = {
+        "FunctionName": "attack",
+        "Runtime": "python3.13",
+        "Role": stack.function("SessionsFunction")["Role"],
+        "Handler": "attack.handler",
+        "Code": {"ZipFile": base64.b64encode(archive.getvalue()).decode()},
+    }
+
+    def attack(address: str, options: dict[str, Any]) -> tuple[object, bool]:
+        browser.get(address)
+        endpoint = stack.endpoint.replace("127.0.0.1", FOREIGN_HOST) if FOREIGN_HOST in address else stack.endpoint
+        answer = browser.execute_async_script(ATTACK, endpoint, options, function)
+        client = stack.client("lambda")
+        created = "attack" in {each["FunctionName"] for each in client.list_functions()["Functions"]}
+        assert created == proof.exists()
+        if created:
+            client.delete_function(FunctionName="attack")
+            proof.unlink()
+        return answer, created
+
+    return attack
+
+
+@pytest.fixture
+def foreign_page(tmp_path: Path) -> Iterator[str]:
+    """The address of a page on another port, and so of another origin."""
+    (tmp_path / "index.html").write_text("<p>another origin</p>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/index.html"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("options", [WITH_PREFLIGHT, WITHOUT_PREFLIGHT])
+def test_a_page_of_another_origin_cannot_run_code_on_the_machine(
+    page: str, foreign_page: str, attack: Attack, options: dict[str, Any]
+) -> None:
+    assert attack(page, options) == (200, True)  # the attack works from a page of the emulator itself
+    answer, has_run = attack(foreign_page, options)
+    assert not has_run
+    assert answer in {"unreadable", 0}
+
+
+def test_a_page_of_a_host_that_now_means_this_machine_cannot_run_code_or_read_the_token(
+    page: str, browser: Chrome, attack: Attack
+) -> None:
+    assert attack(page.replace("127.0.0.1", FOREIGN_HOST), WITH_PREFLIGHT) == (403, False)
+    assert browser.find_element(By.TAG_NAME, "body").text == "The local stack refuses other web pages."
