@@ -136,6 +136,9 @@ def test_a_request_from_the_page_creates_a_session_of_the_user_it_was_made_for(
     browser.get(f"{page}#/sessions/createSession")
     examples = find(browser, f"{OPERATION} .opblock-section-request-body .examples-select-element")
     Select(examples).select_by_value("voice")
+    rows = browser.find_elements(By.CSS_SELECTOR, f"{OPERATION} tr[data-param-name]")
+    shown = [row.get_attribute("data-param-name") for row in rows if row.is_displayed()]
+    assert shown == ["Idempotency-Key", "format", "callback"]  # and the fields in the body only
     status, session = execute(browser)
     screenshot: Path | None = pytestconfig.getoption("--screenshot")
     if screenshot and user == "ada":
@@ -168,7 +171,8 @@ ATTACK = """
 const [endpoint, options, create, done] = arguments
 const scope = "test/20261125/us-east-1/lambda/aws4_request"
 const signature = `?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${scope}&X-Amz-Signature=0`
-const send = (path, body) => fetch(endpoint + path + signature, {method: "POST", body: JSON.stringify(body), ...options})
+const send = (path, body) =>
+  fetch(endpoint + path + signature, {method: "POST", body: JSON.stringify(body), ...options})
 send("/2015-03-31/functions", create)
   .then(() => send(`/2015-03-31/functions/${create.FunctionName}/invocations`, {}))
   .then(answer => done(answer.status), () => done("unreadable"))

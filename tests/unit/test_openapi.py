@@ -74,6 +74,17 @@ def test_every_field_of_the_request_has_a_description_and_accepts_null(document:
         validator.validate({name: None})
 
 
+def test_a_form_and_the_query_string_accept_the_fields_of_the_request(document: dict[str, Any]) -> None:
+    create = document["paths"]["/sessions"]["post"]
+    content = create["requestBody"]["content"]
+    assert content["application/x-www-form-urlencoded"]["schema"] == content["application/json"]["schema"]
+    fields = document["components"]["schemas"]["NewSession"]["properties"]
+    parameters = {each["name"]: each for each in create["parameters"] if each.get("in") == "query"}
+    assert set(parameters) == set(fields)
+    for parameter in parameters.values():
+        assert not Draft202012Validator(parameter["schema"] | {"components": document["components"]}).is_valid(None)
+
+
 def test_only_a_create_has_an_idempotency_key(document: dict[str, Any]) -> None:
     key = {"$ref": "#/components/parameters/idempotencyKey"}
     for route, operation in list_operations(document).items():

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from docs.schemas import REQUEST_ID, ROOT, make_schemas, respond
+from docs.schemas import REQUEST_ID, ROOT, make_schemas, respond, unwrap
 from sessions import models, negotiation, parsing, responses
 from sessions.errors import ERRORS, ServiceError
 
@@ -55,11 +55,24 @@ def make_openapi() -> dict[str, Any]:
         statuses = sorted(set(components["responses"]) - absent)
         operation["responses"] |= {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
     create = document["paths"]["/sessions"]["post"]
+    create["parameters"] += make_query_parameters(components["schemas"]["NewSession"])
     examples = create["requestBody"]["content"]["application/json"]["examples"]
     create["responses"]["200"]["content"]["application/json"]["examples"] = {
         name: example | {"value": respond(example["value"])} for name, example in examples.items()
     }
     return document
+
+
+def make_query_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a query parameter for each field of the request, without defaults: viewers would send these."""
+    parameters = []
+    for name, field in schema["properties"].items():
+        value = {keyword: each for keyword, each in unwrap(field).items() if keyword not in {"description", "default"}}
+        parameter = {"name": name, "in": "query", "description": field["description"], "schema": value}
+        if name in parsing.LIST_FIELDS:
+            parameter |= {"style": "form", "explode": False}  # commas separate the entries
+        parameters.append(parameter)
+    return parameters
 
 
 def add_errors(components: dict[str, Any]) -> None:

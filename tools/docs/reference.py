@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from docs.openapi import make_openapi, read_routes
-from docs.schemas import ADA, NOW, SESSION_ID, make_schemas
+from docs.schemas import ADA, NOW, SESSION_ID, make_schemas, unwrap
 from docs.tables import make_table
 from sessions import models, parsing, rules
 from sessions.errors import ERRORS
@@ -18,12 +18,6 @@ from sessions.references import References
 REQUEST = make_schemas("validation", NewSession, "")
 RESPONSE = make_schemas("serialization", SessionInfo, "")
 REFUSALS = [*rules.RULES, rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS]
-
-
-def unwrap(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a field without null."""
-    value: dict[str, Any] = schema.get("anyOf", [schema])[0]
-    return value | {"type": value["type"][0]} if isinstance(value.get("type"), list) else value
 
 
 def name_format(pattern: str) -> str:

@@ -54,6 +54,12 @@ def make_schemas(mode: JsonSchemaMode, root: type[models.Model], prefix: str) ->
     return schemas
 
 
+def unwrap(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field without null."""
+    value: dict[str, Any] = schema.get("anyOf", [schema])[0]
+    return value | {"type": value["type"][0]} if isinstance(value.get("type"), list) else value
+
+
 def respond(body: dict[str, Any]) -> dict[str, Any]:
     """Return the service's response to a request of Ada, at a fixed time and with a fixed id."""
     request, errors = parsing.parse_request(body)
