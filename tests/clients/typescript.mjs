@@ -72,6 +72,13 @@ test('null means absent', async () => {
     assert.equal(session.dialState, 'None')
 })
 
+test('fields in the query string are bound', async () => {
+    const { client, sent } = connect(CLIENTS.JsonServiceClient.make)
+    const session = await client.post(new NewSession({ displayName: 'x' }), { channel: 'Voice', toAddress: '+15550001111' })
+    assert.equal(new URL(sent[0].url).search, '?channel=Voice&toAddress=%2B15550001111')
+    assert.deepEqual([session.displayName, session.channel, session.toAddress], ['x', 'Voice', '+15550001111'])
+})
+
 test('a thrown error has a responseStatus', async () => {
     const { client } = connect(CLIENTS.JsonServiceClient.make)
     const error = await client.post(new NewSession({ channel: 'Telex' })).catch(error => error)

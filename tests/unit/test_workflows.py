@@ -42,6 +42,12 @@ def test_every_action_is_pinned_to_a_commit_and_names_its_version(workflow: str)
         assert re.fullmatch(r"\./\.github/workflows/test\.yml|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)
 
 
+def test_uv_which_installs_everything_else_is_pinned_by_hash() -> None:
+    installs = re.findall(r"pip\" install .*", (ROOT / "Makefile").read_text())
+    assert [("--require-hashes -r tools/uv.txt" in each) for each in installs] == [True]
+    assert re.search(r"^uv==[\d.]+ \\\n +--hash=sha256:", (ROOT / "tools/uv.txt").read_text(), re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_has_only_the_rights_that_it_needs_and_a_timeout(name: str) -> None:
     workflow, _, short = name.partition("/")
