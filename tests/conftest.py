@@ -109,6 +109,13 @@ def make_get(session_id: str, **claims: str | None) -> dict[str, Any]:
     return event
 
 
+def make_typed(event: dict[str, Any], route: str, **query: str) -> dict[str, Any]:
+    """Return the event as a typed ServiceStack client sends it: the query string has the parameters, not the path."""
+    _, path = route.split()
+    without_path = {name: value for name, value in event.items() if name != "pathParameters"}
+    return without_path | {"routeKey": route, "rawPath": path, "queryStringParameters": query}
+
+
 class Context:
     """The attributes of a LambdaContext that the handlers use."""
 

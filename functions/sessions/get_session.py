@@ -1,16 +1,19 @@
-"""`GET /sessions/{sessionId}`."""
+"""The operation `GET /sessions/{sessionId}`."""
 
 from typing import Any
 
-from sessions import store
+from sessions import parsing, store
+from sessions.errors import ServiceError
 from sessions.references import Caller
 from sessions.responses import Reply
 
 
 def get_session(event: dict[str, Any], caller: Caller) -> Reply:
-    """Return the session of the caller's account that the path names. Raise ServiceError: NotFound, ServiceUnavailable.
+    """Return the session of the caller's account that the path or the query string names.
 
-    The path parameter may end with `.json`.
+    Raise ServiceError: ValidationException, NotFound or ServiceUnavailable.
     """
-    session_id: str = event["pathParameters"]["sessionId"]
-    return Reply("Found", store.read_session(caller.account_id, session_id.removesuffix(".json")))
+    parameters, errors = parsing.read_parameters(event, "sessionId")
+    if errors:
+        raise ServiceError("ValidationException", errors=errors)
+    return Reply("Found", store.read_session(caller.account_id, parameters["sessionId"]))

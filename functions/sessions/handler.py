@@ -19,7 +19,7 @@ from sessions.negotiation import check_acceptable, read_callback
 from sessions.references import Caller
 from sessions.responses import Reply, respond, respond_error
 
-# The routes of the template. ServiceStack clients choose among the POST paths automatically.
+# The routes of the template: for each operation the documented one, then those that ServiceStack clients choose.
 OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
     "POST /sessions": create_session,
     "POST /sessions.json": create_session,
@@ -27,6 +27,9 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
     "POST /api/NewSession.json": create_session,
     "POST /json/reply/NewSession": create_session,
     "GET /sessions/{sessionId}": get_session,
+    "GET /api/GetSession": get_session,
+    "GET /api/GetSession.json": get_session,
+    "GET /json/reply/GetSession": get_session,
 }
 
 logger = Logger()

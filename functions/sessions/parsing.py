@@ -1,4 +1,4 @@
-"""Parsing: the Idempotency-Key and the fields of a create, from an HTTP API event.
+"""Parsing: the Idempotency-Key and the fields of a create, and the parameters of other operations.
 
 ServiceStack clients send fields as JSON, as a form, in the query string, or in body and query string at once.
 """
@@ -23,6 +23,8 @@ FIELD_NAMES = {field.alias.lower(): field.alias for field in NewSession.model_fi
 LIST_FIELDS = {"memberEmailAddresses"}
 # Fields with text that may be empty.
 TEXT_FIELDS = {"displayName", "fromAddress", "fromName", "toAddress", "destination"}
+
+MISSING_SESSION_ID = FieldError("Required", "sessionId", "must name a session")
 
 # Pydantic's error types for NewSession, with the code and the message of the field error.
 FIELD_ERRORS = {
@@ -113,6 +115,19 @@ def split_lists(values: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def read_parameters(event: dict[str, Any], *names: str) -> tuple[dict[str, str], list[FieldError]]:
+    """Return these parameters of path and query string, and an error for each repeated or missing one.
+
+    The query string may use any casing. The `sessionId` is required; in the path it may end with `.json`.
+    """
+    path = {name: value.removesuffix(".json") for name, value in (event.get("pathParameters") or {}).items()}
+    query_names = {name.lower(): name for name in names if name not in path}
+    query, errors = bind(event.get("queryStringParameters") or {}, query_names)
+    if "sessionId" not in path | query:
+        errors.append(MISSING_SESSION_ID)
+    return path | query, errors
+
+
 def parse_request(*sources: Mapping[str, Any]) -> tuple[NewSession, list[FieldError]]:
     """Parse the valid fields of the sources; return an error for each invalid one. A later source wins.
 
@@ -133,15 +148,16 @@ def parse_request(*sources: Mapping[str, Any]) -> tuple[NewSession, list[FieldEr
     return parse(event=valid_fields, model=NewSession), errors + [make_field_error(detail) for detail in details]
 
 
-def bind(source: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
+def bind(source: Mapping[str, Any], names: Mapping[str, str] = FIELD_NAMES) -> tuple[dict[str, Any], list[FieldError]]:
     """Return the fields of a source by the contract's names, and an error for each repeated one.
 
+    `names` has the contract's name for each name in lower case. Other fields are ignored.
     Null means absent. An empty string means absent too, if the field cannot be empty. ServiceStack does the same.
     """
     fields: dict[str, Any] = {}
     repeated: dict[str, FieldError] = {}
     for key, value in source.items():
-        name = FIELD_NAMES.get(key.lower())
+        name = names.get(key.lower())
         if name is None or value is None or (value == "" and name not in TEXT_FIELDS):
             continue
         if name in fields:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import CONTEXT, make_event, make_get
+from conftest import CONTEXT, make_event, make_get, make_typed
 from integration.api import read_error, scan, send
 from integration.dynamodb_faults import EVERY_CALL, Network, make_corrupt
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,6 +55,27 @@ def test_a_session_comes_as_jsonp(dynamodb: DynamoDBClient) -> None:
     created = create()["body"]
     event = make_get(json.loads(created)["id"]) | {"queryStringParameters": {"callback": "cb"}}
     assert handler(event, CONTEXT)["body"] == f"cb({created})"
+
+
+@pytest.mark.parametrize("route", ["GET /api/GetSession", "GET /api/GetSession.json", "GET /json/reply/GetSession"])
+@pytest.mark.parametrize("parameter", ["sessionId", "SessionId", "SESSIONID"])
+def test_a_typed_client_reads_a_session_by_its_request(dynamodb: DynamoDBClient, route: str, parameter: str) -> None:
+    assert dynamodb
+    created = create()
+    event = make_typed(make_get(""), route, **{parameter: json.loads(created["body"])["id"], "other": "x"})
+    assert handler(event, CONTEXT) == created
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [({}, "Required"), ({"sessionId": ""}, "Required"), ({"sessionId": "0" * 32, "SessionId": "1"}, "Duplicate")],
+)
+def test_a_typed_read_names_one_session(dynamodb: DynamoDBClient, query: dict[str, str], code: str) -> None:
+    assert dynamodb
+    status, body = send(make_typed(make_get(""), "GET /api/GetSession", **query))
+    assert (status, body["responseStatus"]["errorCode"]) == (400, "ValidationException")
+    [error] = body["responseStatus"]["errors"]
+    assert (error["fieldName"], error["errorCode"]) == ("sessionId", code)
 
 
 def test_another_account_cannot_read_a_session_whose_id_it_knows(dynamodb: DynamoDBClient) -> None:

@@ -17,7 +17,7 @@ from sessions.references import References
 
 REQUEST = make_schemas("validation", NewSession, "")
 RESPONSE = make_schemas("serialization", SessionInfo, "")
-REFUSALS = [*rules.RULES, rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS]
+REFUSALS = [*rules.RULES, rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS, parsing.MISSING_SESSION_ID]
 
 
 def name_format(pattern: str) -> str:
