@@ -74,8 +74,8 @@ def describe(answer: Any) -> str:  # noqa: ANN401
     match answer:
         case {"statusCode": 200, "headers": {"Idempotent-Replayed": "true"}}:
             return "200 with `Idempotent-Replayed: true`"
-        case {"statusCode": 200}:
-            return "200"
+        case {"statusCode": 200 | 204 as status}:
+            return str(status)
         case {"statusCode": status, "body": body}:
             return f"{status} `{json.loads(body)['responseStatus']['errorCode']}`"
         case {"response": {"claimsAndScopeOverrideDetails": added}}:
@@ -102,7 +102,17 @@ def make_event(body: object = None, key: str | None = None, **claims: str | None
 
 def make_get(session_id: str, **claims: str | None) -> dict[str, Any]:
     """Return a read of a session by ada. A claim of None is omitted."""
-    event = load_event("get-session")
+    return make_session_event("get-session", session_id, claims)
+
+
+def make_end(session_id: str, **claims: str | None) -> dict[str, Any]:
+    """Return an end of a session by ada. A claim of None is omitted."""
+    return make_session_event("end-session", session_id, claims)
+
+
+def make_session_event(name: str, session_id: str, claims: dict[str, str | None]) -> dict[str, Any]:
+    """Return an event of the folder events with another session and other claims."""
+    event = load_event(name)
     event["rawPath"] = f"/sessions/{session_id}"
     event["pathParameters"]["sessionId"] = session_id
     event["requestContext"]["authorizer"] = make_event(**claims)["requestContext"]["authorizer"]

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = READ_SECONDS = 1.0
 ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS  # connect, negotiate TLS, read
 CALL_SECONDS = 8.0  # the longest time of a call with its retries
-# The longest time of a lookup, which repeats its call for unprocessed keys.
-LOOKUP_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
+# The longest time of an operation that repeats its call: a lookup with unprocessed keys, or an update with conflicts.
+ROUNDS_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
 ATTEMPTS_MAX = 4
 NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit while the outcome of no attempt is unknown
 

@@ -65,8 +65,9 @@ ERRORS = {
     "ServiceUnavailable": ErrorKind(
         503,
         "The service is not available. Try again shortly.",
-        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds. A retry is safe. If the "
-        "request had no `Idempotency-Key`, nothing was stored. If it had one, the retry creates no second session.",
+        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds. A retry is safe. If a "
+        "create had no `Idempotency-Key`, nothing was stored. If it had one, the retry creates no second session. To "
+        "end a session twice changes nothing.",
     ),
     "OutcomeUnknown": ErrorKind(
         504,

@@ -16,4 +16,4 @@ def get_session(event: dict[str, Any], caller: Caller) -> Reply:
     parameters, errors = parsing.read_parameters(event, "sessionId")
     if errors:
         raise ServiceError("ValidationException", errors=errors)
-    return Reply("Found", store.read_session(caller.account_id, parameters["sessionId"]))
+    return Reply("Found", store.read_session(caller.account_id, parameters["sessionId"]).session)

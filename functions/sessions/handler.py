@@ -13,6 +13,7 @@ from aws.client import warm_up
 from sessions import store
 from sessions.authentication import authenticate
 from sessions.create_session import create_session
+from sessions.end_session import end_session
 from sessions.errors import ERRORS, ServiceError
 from sessions.get_session import get_session
 from sessions.negotiation import check_acceptable, read_callback
@@ -30,6 +31,10 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
     "GET /api/GetSession": get_session,
     "GET /api/GetSession.json": get_session,
     "GET /json/reply/GetSession": get_session,
+    "DELETE /sessions/{sessionId}": end_session,
+    "DELETE /api/EndSession": end_session,
+    "DELETE /api/EndSession.json": end_session,
+    "DELETE /json/reply/EndSession": end_session,
 }
 
 logger = Logger()
@@ -84,8 +89,8 @@ def make_metric(outcome: str, channel: str | None) -> dict[str, Any]:
     """
     if outcome in ERRORS:
         name, dimensions = "Refusals", {"errorCode": outcome}
-    elif outcome == "Created":
-        name, dimensions = "SessionsCreated", {"channel": channel or "None"}
+    elif outcome in {"Created", "Ended"}:
+        name, dimensions = f"Sessions{outcome}", {"channel": channel or "None"}
     elif outcome == "Replayed":
         name, dimensions = "Replays", {}
     else:

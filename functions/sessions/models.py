@@ -119,7 +119,7 @@ class SessionMemberInfo(Model):
     """The picture of the user. The creator has one if `withAddress` or `memberEmailAddresses` names the creator."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
-    """Creator: Connected, or None if the session is Disconnected. Others: Ringing with `startSession`, else None."""
+    """Creator: Connected. Others: Ringing with `startSession`, else None. In a session that has ended: None."""
     role: SessionMemberRoles
     """Creator: Caller if the session is Outgoing, Agent if Incoming. Others have the opposite role."""
     call_sid: str | None = None
@@ -144,7 +144,7 @@ class SessionInfo(EntityInfo):
     """A session, as stored and returned."""
 
     dial_state: SessionDialState
-    """Active with `startSession`, else None."""
+    """Active with `startSession` until the session ends, else None."""
     call_state: SessionCallState
     queue_state: SessionQueueStates
     """The state of the session in a queue. None in a new session."""
@@ -184,7 +184,7 @@ class SessionInfo(EntityInfo):
     """Id of the conference at the telephony provider."""
     display_name: str | None = None
     log: list[SessionLogInfo]
-    """The history of the session, oldest entry first: its creation, and the request to start its flow."""
+    """The history of the session, oldest entry first: its creation, the request to start its flow, and its end."""
     members: list[SessionMemberInfo]
     """The members, creator first."""
     callback_number: str | None = None

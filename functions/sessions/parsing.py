@@ -25,6 +25,7 @@ LIST_FIELDS = {"memberEmailAddresses"}
 TEXT_FIELDS = {"displayName", "fromAddress", "fromName", "toAddress", "destination"}
 
 MISSING_SESSION_ID = FieldError("Required", "sessionId", "must name a session")
+SINGLE_CALL = FieldError("NotAllowed", "callSid", "only the telephony provider can end a single call")
 
 # Pydantic's error types for NewSession, with the code and the message of the field error.
 FIELD_ERRORS = {

@@ -9,18 +9,21 @@ from sessions.errors import ERRORS, ServiceError
 from sessions.models import SessionInfo
 
 FIELD_ERRORS_MAX = 100  # of one response
+FIXED_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class Reply(NamedTuple):
     """The result of an operation that succeeded."""
 
-    outcome: Literal["Created", "Replayed", "Found"]
+    outcome: Literal["Created", "Replayed", "Found", "Ended", "AlreadyEnded"]
     """Replayed: an earlier request with the same Idempotency-Key created the session."""
     session: SessionInfo
 
 
 def respond(reply: Reply, callback: str | None = None) -> dict[str, Any]:
-    """Return a success response in the format of API Gateway."""
+    """Return a success response in the format of API Gateway: the session, or 204 without a body for an end."""
+    if reply.outcome in {"Ended", "AlreadyEnded"}:
+        return {"statusCode": 204, "headers": FIXED_HEADERS, "body": ""}
     headers = {"Idempotent-Replayed": "true"} if reply.outcome == "Replayed" else {}
     return make_response(200, reply.session.model_dump_json(exclude_none=True), callback, headers)
 
@@ -39,13 +42,9 @@ def respond_error(error: ServiceError, request_id: str, callback: str | None = N
 
 def make_response(status: int, json: str, callback: str | None, headers: dict[str, str]) -> dict[str, Any]:
     """Return a response with a JSON body. With a callback the body is a call of it (JSONP)."""
-    fixed_headers = {
-        "Content-Type": "application/javascript" if callback else "application/json",
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }
+    content_type = {"Content-Type": "application/javascript" if callback else "application/json"}
     body = f"{callback}({escape_script(json)})" if callback else json
-    return {"statusCode": status, "headers": fixed_headers | headers, "body": body}
+    return {"statusCode": status, "headers": content_type | FIXED_HEADERS | headers, "body": body}
 
 
 def escape_script(json: str) -> str:

@@ -1,4 +1,4 @@
-"""The rules of a new session. Pure functions: no clock, no randomness, no I/O."""
+"""The rules of a new session and of its end. Pure functions: no clock, no randomness, no I/O."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -63,7 +63,7 @@ def list_members(request: NewSession, caller: Caller, references: References) ->
     others = [person for person in [*(references.correspondents or ()), *addressed] if person]
     # The token does not contain the creator's picture. It is known only if the request refers to the creator as well.
     picture = next((person.avatar_url for person in others if person.user_id == caller.user_id), None)
-    creator = Person(caller.user_id, caller.name or caller.email or caller.user_id, caller.endpoint_id, picture)
+    creator = Person(caller.user_id, name_caller(caller), caller.endpoint_id, picture)
     by_id: dict[str, Person] = {}
     for person in [creator, *others]:
         by_id.setdefault(person.user_id, person)
@@ -90,7 +90,7 @@ def new_session(
 
     `now` is in UTC.
     """
-    date = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    date = format_date(now)
     request = apply_defaults(request, caller)
     ended = request.call_state is SessionCallState.DISCONNECTED
     creator, *others = list_members(request, caller, references)
@@ -154,3 +154,34 @@ def make_member(person: Person, call_state: SessionMemberCallState, role: Sessio
         role=role,
         muted=False,
     )
+
+
+def end_session(session: SessionInfo, caller: Caller, now: datetime) -> SessionInfo:
+    """Return the session as it is after the caller ended it. `now` is in UTC."""
+    date = format_date(now)
+    return session.model_copy(
+        update={
+            "date_last_modified": date,
+            "last_modified_by": caller.user_id,
+            "date_completed": date,
+            "ended": True,
+            "call_state": SessionCallState.DISCONNECTED,
+            "dial_state": SessionDialState.NONE,
+            "queue_state": SessionQueueStates.NONE,
+            "hold_reason": SessionHoldReasons.NONE,
+            "log": [*session.log, SessionLogInfo(date=date, message=f"Session ended by {name_caller(caller)}")],
+            "members": [
+                member.model_copy(update={"call_state": SessionMemberCallState.NONE}) for member in session.members
+            ],
+        }
+    )
+
+
+def name_caller(caller: Caller) -> str:
+    """Return the name of the caller; without one, the email address or the id."""
+    return caller.name or caller.email or caller.user_id
+
+
+def format_date(now: datetime) -> str:
+    """Return a time in UTC as the contract writes it: ISO 8601 with milliseconds and Z."""
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")

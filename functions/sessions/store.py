@@ -9,10 +9,10 @@ import os
 import re
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aws.client import ATTEMPTS_MAX, CALL_SECONDS, LOOKUP_SECONDS, CallFailedError, attempts, call, make_client
+from aws.client import ATTEMPTS_MAX, CALL_SECONDS, ROUNDS_SECONDS, CallFailedError, attempts, call, make_client
 from aws.text import fold_address
 from aws.wire import from_wire, to_wire
 from sessions.errors import ServiceError
@@ -38,6 +38,8 @@ class StoredSession(NamedTuple):
     """The fingerprint of its request; None if the request had no Idempotency-Key."""
     write_id: str | None
     """A random id of the put that stored it."""
+    item: Mapping[str, Any]
+    """All attributes."""
 
 
 def session_key(account_id: str, session_id: str) -> dict[str, str]:
@@ -45,7 +47,12 @@ def session_key(account_id: str, session_id: str) -> dict[str, str]:
     return {"pk": f"{account_id}#{session_id}"}
 
 
-def read_session(account_id: str, session_id: str) -> SessionInfo:
+def rounds() -> Iterator[int]:
+    """Yield the rounds of an operation that repeats its call, with pauses. The last call ends within ROUNDS_SECONDS."""
+    return attempts(ATTEMPTS_MAX, seconds=ROUNDS_SECONDS - CALL_SECONDS)
+
+
+def read_session(account_id: str, session_id: str) -> StoredSession:
     """Return a session of the account as it is now. Raise ServiceError: NotFound or ServiceUnavailable."""
     if not SESSION_ID.fullmatch(session_id):
         raise ServiceError("NotFound")
@@ -56,7 +63,7 @@ def read_session(account_id: str, session_id: str) -> SessionInfo:
         raise ServiceError("ServiceUnavailable") from error
     if "Item" not in response:
         raise ServiceError("NotFound")
-    return SessionInfo.model_validate(from_wire(response["Item"]))
+    return to_stored_session(from_wire(response["Item"]))
 
 
 def read_references(
@@ -116,7 +123,7 @@ def batch_get(directory_keys: list[Any], session_keys: list[Any]) -> defaultdict
     if session_keys:
         pending_keys[SESSIONS_TABLE] = {"Keys": session_keys, "ConsistentRead": True}
     items: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for _ in attempts(ATTEMPTS_MAX, seconds=LOOKUP_SECONDS - CALL_SECONDS):
+    for _ in rounds():
         try:
             response = call(client.batch_get_item, proof="UnprocessedKeys", RequestItems=pending_keys)
         except CallFailedError as error:
@@ -176,9 +183,53 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
     return None
 
 
+def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession | None:
+    """Store the attributes that differ from a stored session, once. Return None, or the session after another change.
+
+    The condition is that each of these attributes still has its stored value. One of them is `changeId`: it identifies
+    the update that changed an item last. An attempt with an unknown outcome is repeated.
+
+        outcome of `call`    stored item                  then
+        stored               ours                         None
+        condition failed     ours: the same changeId      None
+        condition failed     changed by another request   return it
+        condition failed     none: it was deleted         NotFound
+        refused, throttled   unchanged                    ServiceUnavailable
+        unknown              perhaps ours                 ServiceUnavailable
+
+    Raise ServiceError.
+    """
+    change_id = secrets.token_hex(16)
+    attributes = session.model_dump(mode="json", exclude_none=True) | {"changeId": change_id}
+    changes = {name: value for name, value in attributes.items() if stored.item.get(name) != value}
+    earlier = {name: stored.item[name] for name in changes if name in stored.item}
+    conditions = [f"#{name} = :old_{name}" if name in earlier else f"attribute_not_exists(#{name})" for name in changes]
+    values = {f":{name}": value for name, value in changes.items()}
+    earlier_values = {f":old_{name}": value for name, value in earlier.items()}
+    try:
+        call(
+            client.update_item,
+            TableName=SESSIONS_TABLE,
+            Key=to_wire(session_key(session.account_id, session.id)),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            ConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeNames={f"#{name}": name for name in changes},
+            ExpressionAttributeValues=to_wire(values | earlier_values),
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except client.exceptions.ConditionalCheckFailedException as error:
+        if "Item" not in error.response:
+            raise ServiceError("NotFound", session_id=session.id) from error
+        item = from_wire(error.response["Item"])  # type: ignore[typeddict-item]
+        return None if item.get("changeId") == change_id else to_stored_session(item)
+    except CallFailedError as error:
+        raise ServiceError("ServiceUnavailable", session_id=session.id) from error
+    return None
+
+
 def to_stored_session(item: Mapping[str, Any]) -> StoredSession:
     """Return an item of the Sessions table as a session."""
-    return StoredSession(SessionInfo.model_validate(item), item.get("fingerprint"), item.get("writeId"))
+    return StoredSession(SessionInfo.model_validate(item), item.get("fingerprint"), item.get("writeId"), item)
 
 
 def to_person(entry: Mapping[str, Any]) -> Person:

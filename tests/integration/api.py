@@ -1,13 +1,17 @@
 """The API as its clients see it, the sessions that it stored, and their size."""
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from conftest import CONTEXT
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from aws.wire import from_wire
+from sessions import store
 from sessions.handler import handler
 
 
@@ -26,6 +30,24 @@ def read_error(event: dict[str, Any]) -> tuple[int, str]:
 def scan(dynamodb: DynamoDBClient) -> list[dict[str, Any]]:
     """Return all items of the sessions table."""
     return [from_wire(item) for item in dynamodb.scan(TableName="sessions")["Items"]]
+
+
+def race(requests: list[dict[str, Any]], operation: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return the responses to requests that reach their put or update at the same time.
+
+    moto checks a condition and writes in two steps, so a lock makes them one step, as in DynamoDB.
+    """
+    barrier, turn = threading.Barrier(len(requests)), threading.Lock()
+    write: Callable[..., Any] = getattr(store.client, operation)
+
+    def write_together(**arguments: Any) -> Any:  # noqa: ANN401
+        barrier.wait(timeout=60)
+        with turn:
+            return write(**arguments)
+
+    monkeypatch.setattr(store.client, operation, write_together)
+    with ThreadPoolExecutor(len(requests)) as threads:
+        return list(threads.map(lambda event: handler(event, CONTEXT), requests))
 
 
 def measure_item(item: Mapping[str, Mapping[str, Any]]) -> int:

@@ -56,6 +56,10 @@ class Applied(NamedTuple):
     then: Fault | None = None
 
 
+class Changed(NamedTuple):
+    """Another request changes the item just before DynamoDB gets the call."""
+
+
 THROTTLED = refuse(400, "ThrottlingException")
 DENIED = refuse(400, "AccessDeniedException")
 INVALID = refuse(400, "ValidationException")
@@ -75,12 +79,12 @@ class Network:
 
     def __init__(self, dynamodb: DynamoDBClient) -> None:
         self.dynamodb = dynamodb
-        self.faults: dict[str, list[Fault | Applied]] = {}
+        self.faults: dict[str, list[Fault | Applied | Changed]] = {}
         self.calls: list[str] = []
         self.seconds = 0.0
         self.seconds_of_a_fault: float | None = None  # None: those of its timeout
 
-    def inject(self, operation: str, *faults: Fault | Applied) -> None:
+    def inject(self, operation: str, *faults: Fault | Applied | Changed) -> None:
         """Let the next calls of an operation meet these faults, one each."""
         self.faults[operation] = list(faults)
 
@@ -94,8 +98,12 @@ class Network:
         fault = faults.pop(0)
         if isinstance(fault, Applied):
             with suppress(ClientError):
-                self.dynamodb.put_item(**json.loads(cast("bytes", request.body)))
+                apply = self.dynamodb.update_item if operation == "UpdateItem" else self.dynamodb.put_item
+                apply(**json.loads(cast("bytes", request.body)))
             fault = fault.then  # type: ignore[assignment]
+        elif isinstance(fault, Changed):
+            self.change_item(json.loads(cast("bytes", request.body))["Key"])
+            fault = None  # type: ignore[assignment]
         if fault is None:
             return None
         request.url = URL  # moto gets the request, too, and must not apply it
@@ -103,6 +111,15 @@ class Network:
         if isinstance(fault, Exception):
             raise fault
         return fault
+
+    def change_item(self, key: Any) -> None:  # noqa: ANN401 (JSON)
+        """Change an item of the sessions table, as an update of another request does."""
+        self.dynamodb.update_item(
+            TableName="sessions",
+            Key=key,
+            UpdateExpression="SET changeId = :id",
+            ExpressionAttributeValues={":id": {"S": f"call {len(self.calls)}"}},
+        )
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds

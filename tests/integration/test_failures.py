@@ -6,10 +6,11 @@ unreachable takes its timeout, other answers take none, and each pause has its f
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import CONTEXT, ROOT, load_event, make_event, make_get
+from conftest import CONTEXT, ROOT, load_event, make_end, make_event, make_get
 from integration.api import scan
 from integration.dynamodb_faults import (
     CORRUPT,
@@ -24,6 +25,7 @@ from integration.dynamodb_faults import (
     THROTTLED,
     UNREACHED,
     Applied,
+    Changed,
     Fault,
     Network,
     make_answer,
@@ -31,22 +33,32 @@ from integration.dynamodb_faults import (
 )
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from aws.client import ATTEMPT_SECONDS, CALL_SECONDS, LOOKUP_SECONDS
+from aws.client import ATTEMPT_SECONDS, CALL_SECONDS, ROUNDS_SECONDS
 from aws.wire import to_wire
 from directory import add_claims
 from sessions.authentication import authenticate
 from sessions.handler import handler
 from sessions.idempotency import derive_session_id
 
+type MakeRequest = Callable[[str], dict[str, Any]] | None
+
 ROWS: list[dict[str, Any]] = json.loads((ROOT / "docs/data/failures.json").read_text())
-OPERATIONS = {"put": "PutItem", "lookup": "BatchGetItem", "get": "GetItem"}
+OPERATIONS = {"put": "PutItem", "lookup": "BatchGetItem", "read": "GetItem", "end": "UpdateItem"}
+# A GET and an end both read the session first.
+REQUESTS: dict[str, list[MakeRequest]] = {"read": [make_get, make_end], "end": [make_end]}
+CASES = [
+    pytest.param(row, make, id=f"{row['failure']}{f', {make.__name__}' if make else ''}")
+    for row in ROWS
+    for make in REQUESTS.get(row["failure"].partition(": ")[0], [None])
+    if "dripping" not in row["failure"]
+]
 UNPROCESSED = {
     "Responses": {},
     "UnprocessedKeys": {"directory": {"Keys": [to_wire({"pk": "ACCOUNT#acme", "sk": "CUSTOMER#northwind"})]}},
 }
 
 # The fault of every call, whichever the operation. The other situations are in `break_down`.
-FAULTS: dict[str, Fault | Applied] = {
+FAULTS: dict[str, Fault | Applied | Changed] = {
     "throttled": THROTTLED,
     "unreachable": UNREACHED,
     "access denied": DENIED,
@@ -62,6 +74,7 @@ FAULTS: dict[str, Fault | Applied] = {
     "corrupt answer": CORRUPT,
     "answered by something else": HTML,
     "invalid request": INVALID,
+    "changed by another request": Changed(),
     "keys left unprocessed": make_answer(200, UNPROCESSED | {"ConsumedCapacity": []}),
 }
 
@@ -84,7 +97,7 @@ def break_down(where: str, what: str, session_id: str, network: Network) -> None
     if fault in FAULTS:
         network.inject(OPERATIONS[where], *[FAULTS[fault]] * (1 if "once" in modes else EVERY_CALL))
     elif what == "table missing":
-        network.dynamodb.delete_table(TableName="sessions" if where in {"put", "get"} else "directory")
+        network.dynamodb.delete_table(TableName="sessions" if where in {"put", "read"} else "directory")
     elif what == "bad item":
         item = {"pk": f"acme#{session_id}", "id": session_id}
         network.dynamodb.put_item(TableName="sessions", Item=to_wire(item))
@@ -93,13 +106,13 @@ def break_down(where: str, what: str, session_id: str, network: Network) -> None
         network.dynamodb.put_item(TableName="directory", Item=to_wire(key))
 
 
-def send(where: str, what: str, network: Network) -> dict[str, Any]:
-    """Return the response to the request of a row."""
+def send(where: str, what: str, make: MakeRequest, network: Network) -> dict[str, Any]:
+    """Return the response to the request of a row. `make` is for a session that exists."""
     request = make_request(where, what)
     session_id = derive_session_id(authenticate(make_event()), "k")
-    if where == "get":
+    if make:
         session_id = json.loads(handler(request, CONTEXT)["body"])["id"]
-        request = make_get(session_id)
+        request = make(session_id)
         network.calls.clear()
     break_down(where, what, session_id, network)
     if where == "sign-in":
@@ -112,40 +125,47 @@ def send(where: str, what: str, network: Network) -> dict[str, Any]:
 def check_response(row: dict[str, Any], response: dict[str, Any], logged: list[dict[str, Any]]) -> None:
     """Check what the client sees and what the log contains."""
     status, _, code = row["client"].partition(" ")
-    body = json.loads(response["body"])
+    body = json.loads(response["body"] or "{}")
     assert (response["statusCode"], body.get("responseStatus", {}).get("errorCode", "")) == (int(status), code)
     assert response["headers"].get("Retry-After") == ("1" if code == "ServiceUnavailable" else None)
     assert "Idempotent-Replayed" not in response["headers"]
     assert not any(private in response["body"] for private in ("private", "Traceback", "Error:"))
-    assert [line["level"] for line in logged][-2:] == (["ERROR", "INFO"] if row["operator"] == "ERROR" else ["INFO"])
+    levels = [line["level"] for line in logged]
+    assert (levels[-1], levels.count("ERROR")) == ("INFO", row["operator"] == "ERROR")
     assert "Traceback" in logged[-2]["exception"] if row["operator"] == "ERROR" else True
     assert not any(personal in str(logged) for personal in ("s3cret", "Lovelace", "ada@example.com"))
-    if row["failure"].startswith("put:") and code != "InternalServerError":  # the log and a 504 name the session
+    if (
+        row["failure"].startswith(("put:", "end:")) and code != "InternalServerError"
+    ):  # the log and a 504 name the session
         (session_id,) = {line["session_id"] for line in logged}
         assert re.fullmatch("[0-9a-f]{32}", session_id)
         assert code != "OutcomeUnknown" or session_id in body["responseStatus"]["message"]
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in ROWS if "dripping" not in row["failure"]], ids=lambda row: row["failure"]
-)
+@pytest.mark.parametrize(("row", "make"), CASES)
 def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
-    row: dict[str, Any], directory: DynamoDBClient, network: Network, logged: list[dict[str, Any]]
+    row: dict[str, Any],
+    make: MakeRequest,
+    directory: DynamoDBClient,
+    network: Network,
+    logged: list[dict[str, Any]],
 ) -> None:
     where, _, what = row["failure"].partition(": ")
-    response = send(where, what, network)
+    response = send(where, what, make, network)
     if response:
         check_response(row, response, logged)
     assert (len(network.calls), round(network.seconds, 3)) == (row["calls"], row["seconds"])
     items = scan(directory) if "sessions" in directory.list_tables()["TableNames"] else []
     if row["stored"] == "nothing":
         assert items == []
-    elif row["stored"] == "the session":
+    elif row["stored"] in {"the session", "the ended session"}:
         assert [item["displayName"] for item in items] == ["s3cret"]
+        assert [item["ended"] for item in items] == [row["stored"] == "the ended session"]
+        assert [len(item["log"]) for item in items] == [1 + items[0]["ended"]]
     elif row["stored"] == "the bad item":
         assert [set(item) for item in items] == [{"pk", "id"}]
     else:
-        assert row["stored"] == "perhaps"
+        assert row["stored"] in {"perhaps", "perhaps ended"}
 
 
 def test_a_dripping_answer_ends_with_the_functions_timeout(template: dict[str, Any]) -> None:
@@ -160,7 +180,7 @@ def test_each_fault_of_dynamodb_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 1, 1.5, 2, 2.5, ATTEMPT_SECONDS])
 @pytest.mark.parametrize("fault", [SLOW, UNREACHED])
-def test_a_put_ends_in_8_seconds_and_a_lookup_in_13_whatever_each_attempt_takes(
+def test_a_call_ends_in_8_seconds_and_its_rounds_in_13_whatever_each_attempt_takes(
     directory: DynamoDBClient, network: Network, fault: Fault, seconds: float
 ) -> None:
     network.seconds_of_a_fault = seconds
@@ -170,5 +190,12 @@ def test_a_put_ends_in_8_seconds_and_a_lookup_in_13_whatever_each_attempt_takes(
     network.seconds = 0
     network.inject("BatchGetItem", *[fault, FAULTS["keys left unprocessed"]] * EVERY_CALL)
     handler(make_event({"customerId": "northwind"}), CONTEXT)
-    assert network.seconds <= LOOKUP_SECONDS == 13
+    assert network.seconds <= ROUNDS_SECONDS == 13
     assert scan(directory) == []
+
+    network.faults.clear()
+    session_id = json.loads(handler(make_event({}), CONTEXT)["body"])["id"]
+    network.seconds = 0
+    network.inject("UpdateItem", *[fault, Changed()] * EVERY_CALL)
+    handler(make_end(session_id), CONTEXT)
+    assert network.seconds <= ROUNDS_SECONDS

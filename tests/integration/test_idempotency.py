@@ -1,19 +1,15 @@
 """A request with an Idempotency-Key creates one session, however often and however concurrently it is sent."""
 
 import json
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from conftest import CONTEXT, load_event, make_event
-from integration.api import scan
+from integration.api import race, scan
 from integration.dynamodb_faults import Network
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from directory.import_directory import handler as import_directory
-from sessions import store
 from sessions.handler import handler
 from sessions.idempotency import make_fingerprint_1
 from sessions.parsing import parse_request
@@ -131,28 +127,10 @@ def test_a_create_with_an_invalid_key_stores_nothing(directory: DynamoDBClient, 
     assert len(scan(directory)) == 0
 
 
-def race(requests: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return the responses to requests that reach their puts at the same time.
-
-    moto checks a condition and writes in two steps, so a lock makes them one step, as in DynamoDB.
-    """
-    barrier, turn = threading.Barrier(len(requests)), threading.Lock()
-    put_item: Callable[..., Any] = store.client.put_item
-
-    def put_together(**arguments: Any) -> Any:  # noqa: ANN401
-        barrier.wait(timeout=60)
-        with turn:
-            return put_item(**arguments)
-
-    monkeypatch.setattr(store.client, "put_item", put_together)
-    with ThreadPoolExecutor(len(requests)) as threads:
-        return list(threads.map(lambda event: handler(event, CONTEXT), requests))
-
-
 def test_32_equal_concurrent_requests_create_one_session_and_all_return_it(
     directory: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    responses = race([make_event({"displayName": "x"}, "k") for _ in range(32)], monkeypatch)
+    responses = race([make_event({"displayName": "x"}, "k") for _ in range(32)], "put_item", monkeypatch)
     assert {response["statusCode"] for response in responses} == {200}
     assert len({response["body"] for response in responses}) == 1
     assert sum("Idempotent-Replayed" not in response["headers"] for response in responses) == 1
@@ -163,7 +141,7 @@ def test_of_two_different_concurrent_requests_one_creates_and_the_other_is_refus
     directory: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bodies = [{"displayName": "x"}, {"displayName": "y"}] * 16
-    responses = race([make_event(body, "k") for body in bodies], monkeypatch)
+    responses = race([make_event(body, "k") for body in bodies], "put_item", monkeypatch)
     winner = {json.loads(response["body"])["displayName"] for response in responses if response["statusCode"] == 200}
     assert len(winner) == 1
     assert sorted(response["statusCode"] for response in responses) == [200] * 16 + [422] * 16

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.metrics.provider import cold_start
-from conftest import CONTEXT, make_event, make_get
+from conftest import CONTEXT, make_end, make_event, make_get
+from integration.api import scan
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from sessions import store
@@ -64,6 +65,19 @@ def test_a_created_session_is_counted_by_its_channel(
         {"SessionsCreated": {"service": "sessions", "channel": channel or "None"}}
     ]
     assert dynamodb.scan(TableName="sessions")["Count"] == 1
+
+
+def test_an_ended_session_is_counted_once_by_its_channel(
+    dynamodb: DynamoDBClient, logged: list[dict[str, Any]]
+) -> None:
+    assert dynamodb
+    session_id = json.loads(handler(make_event({"channel": "Fax"}), CONTEXT)["body"])["id"]
+    for _ in range(2):
+        handler(make_end(session_id), CONTEXT)
+    assert [read_metrics(line) for line in logged[1:]] == [
+        {"SessionsEnded": {"service": "sessions", "channel": "Fax"}},
+        {},
+    ]
 
 
 def test_a_replay_is_not_counted_as_a_created_session(directory: DynamoDBClient, logged: list[dict[str, Any]]) -> None:
@@ -151,7 +165,8 @@ def emitted(
     monkeypatch.setattr(cold_start, "is_cold_start", True)
     for body in ({}, {}, {"channel": "none"}):
         handler(make_event(body, key="a"), CONTEXT)
-    assert directory.scan(TableName="sessions")["Count"] == 1
+    (item,) = scan(directory)
+    handler(make_end(item["id"]), CONTEXT)
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return {
         (STACK, name, frozenset(dimensions))

@@ -17,7 +17,10 @@ from sessions.references import References
 
 REQUEST = make_schemas("validation", NewSession, "")
 RESPONSE = make_schemas("serialization", SessionInfo, "")
-REFUSALS = [*rules.RULES, rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS, parsing.MISSING_SESSION_ID]
+REFUSALS = [
+    *(*rules.RULES, rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS),
+    *(parsing.MISSING_SESSION_ID, parsing.SINGLE_CALL),
+]
 
 
 def name_format(pattern: str) -> str:
