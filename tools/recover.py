@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from itertools import batched
+from itertools import batched, chain
 from typing import Any
 
 import boto3
@@ -49,7 +49,7 @@ class Stack:
     def publish(self, records: Iterable[Record]) -> tuple[int, int]:
         """Publish records; return how many were published, and how many became dead letters again."""
         published = dead = 0
-        for batch in batched(records, 10, strict=False):  # 4 MB at most, and Lambda accepts 6
+        for batch in batched(records, 5, strict=False):  # 4 MB at most, and Lambda accepts 6
             payload = json.dumps({"Records": batch}, ensure_ascii=False).encode()
             function = self.ids["PublishEventsFunction"]
             reply = self.functions.invoke(FunctionName=function, Qualifier="live", Payload=payload)
@@ -60,20 +60,23 @@ class Stack:
         return published, dead
 
     def find_session(self, key: dict[str, Any]) -> Iterator[Record]:
-        """Yield a record of the session with this key, if the table has it."""
+        """Yield the records of the session with this key, if the table has it."""
         reply = self.dynamodb.get_item(TableName=self.ids["SessionsTable"], Key=key, ConsistentRead=True)
         if "Item" in reply:
-            yield make_record(reply["Item"])
+            yield from make_records(reply["Item"])
 
     def find_sessions(self, since: datetime, until: datetime) -> Iterator[Record]:
-        """Yield records of the sessions of a period. This reads the whole table."""
-        period = {":since": {"S": f"{since:%Y-%m-%dT%H:%M:%S}"}, ":until": {"S": f"{until:%Y-%m-%dT%H:%M:%S}"}}
+        """Yield records of the sessions that were created or ended in a period. This reads the whole table."""
+        first, last = f"{since:%Y-%m-%dT%H:%M:%S}", f"{until:%Y-%m-%dT%H:%M:%S}"
         for page in self.dynamodb.get_paginator("scan").paginate(
             TableName=self.ids["SessionsTable"],
-            FilterExpression="dateCreated BETWEEN :since AND :until",
-            ExpressionAttributeValues=period,
+            FilterExpression="dateCreated BETWEEN :first AND :last OR dateCompleted BETWEEN :first AND :last",
+            ExpressionAttributeValues={":first": {"S": first}, ":last": {"S": last}},
         ):
-            yield from map(make_record, page["Items"])
+            for record in chain.from_iterable(map(make_records, page["Items"])):
+                date = "dateCompleted" if record["eventName"] == "MODIFY" else "dateCreated"
+                if first <= record["dynamodb"]["NewImage"][date]["S"] <= last:
+                    yield record
 
     def find_records(self, letter: dict[str, Any]) -> Iterator[Record]:
         """Yield the records of a dead letter of publish_events."""
@@ -84,14 +87,22 @@ class Stack:
             until = datetime.fromisoformat(batch["approximateArrivalOfLastRecord"]) + timedelta(seconds=2)
             yield from self.find_sessions(since, until)
         elif "Keys" in letter.get("dynamodb", {}) and "NewImage" not in letter["dynamodb"]:  # too large for a message
-            yield from self.find_session(letter["dynamodb"]["Keys"])
+            records = self.find_session(letter["dynamodb"]["Keys"])
+            yield from (record for record in records if record["eventName"] == letter["eventName"])
         else:
             yield letter
 
 
-def make_record(item: dict[str, Any]) -> Record:
-    """Return the fields of a stream record that publish_events reads."""
-    return {"eventName": "INSERT", "dynamodb": {"Keys": {"pk": item["pk"]}, "NewImage": item}}
+def make_records(item: dict[str, Any]) -> list[Record]:
+    """Return the fields that publish_events reads of a session's stream records: of its creation, and of its end.
+
+    A session that was created ended has no changeId.
+    """
+    images = {"Keys": {"pk": item["pk"]}, "NewImage": item}
+    records = [{"eventName": "INSERT", "dynamodb": images}]
+    if item.get("ended") == {"BOOL": True} and "changeId" in item:
+        records.append({"eventName": "MODIFY", "dynamodb": images | {"OldImage": {"ended": {"BOOL": False}}}})
+    return records
 
 
 def restore(stack: Stack, source: str) -> str:
@@ -129,15 +140,16 @@ def main() -> None:
             stack, count = Stack(name), 0
             for letter in stack.receive("FlowStartDeadLetters"):
                 count += 1
-                detail = letter["detail"] if "detail-type" in letter else letter  # EventBridge adds an envelope
-                stack.sqs.send_message(QueueUrl=stack.ids["FlowStartQueue"], MessageBody=json.dumps(detail))
+                # A letter of EventBridge is a whole event. The queue gets the detail of a start, and all of an end.
+                message = letter["detail"] if letter.get("detail-type") == "SessionCreated" else letter
+                stack.sqs.send_message(QueueUrl=stack.ids["FlowStartQueue"], MessageBody=json.dumps(message))
             print(f"{count} letters went to the queue of the flow engine.")
         case [name, "restore", table] if table:
             print(restore(Stack(name), table))
         case [name, *keys] if keys and all("#" in key for key in keys):
             stack = Stack(name)
-            published, _ = stack.publish(record for key in keys for record in stack.find_session({"pk": {"S": key}}))
-            print(f"{published} of {len(keys)} sessions were published.")
+            counts = [stack.publish(stack.find_session({"pk": {"S": key}})) for key in keys]
+            print(f"{sum(published > 0 for published, _ in counts)} of {len(keys)} sessions were published.")
         case _:
             raise SystemExit(__doc__)
 

@@ -200,16 +200,27 @@ class SessionInfo(EntityInfo):
     """The queue that the call rings in."""
 
 
-class SessionCreated(Model):
-    """The detail of the event that announces a new session. The event is delivered at least once."""
+class SessionEvent(Model):
+    """The fields that the details of all events have. An event is delivered at least once."""
 
     session: SessionInfo
-    """The session, as the API returned it."""
+    """The session, as stored."""
     start_session: bool
-    """Whether to start the session's flow."""
+    """Whether the create asked to start the flow of the session."""
     parent_session_id: str | None = None
     """The parent session, of the same account."""
     with_address: str | None = None
     """The user or team of the chat: `user:<id>` or `team:<id>`."""
     event_id: str
     """The id of the event. A repeated delivery has the same id, so a consumer can drop the repeat."""
+
+
+class SessionCreated(SessionEvent):
+    """The detail of the event that announces a new session."""
+
+
+class SessionEnded(SessionEvent):
+    """The detail of the event that announces the end of a session. A session that was created ended has none."""
+
+    ended_by: str
+    """The id of the user who ended the session."""

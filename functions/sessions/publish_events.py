@@ -1,8 +1,10 @@
-"""From the Sessions table's stream to the event bus: announce each new session, as stored.
+"""From the Sessions table's stream to the event bus: announce each new session and each end, as stored.
 
-    record ──> SessionCreated ──> PutEvents, 10 entries each ──> event bus
-       │                                │
-       │                                └─ refused entries: 4 attempts, then raise. Lambda retries the batch.
+    record ──> SessionCreated or SessionEnded ──> PutEvents, 10 entries each ──> event bus
+       │                                               │
+       │                     refused entries: 4 attempts, then raise. Lambda retries the batch.
+       │
+       ├─ another change ──> no event
        └─ not a session ──> dead-letter queue. Raising would block the records behind it.
 
 Delivery is at least once: a retried batch may publish an event twice.
@@ -12,14 +14,14 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws.client import attempts, make_client
 from aws.wire import from_wire
-from sessions.models import SessionCreated
+from sessions.models import SessionCreated, SessionEnded, SessionEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 EVENT_BUS = os.environ["EVENT_BUS"]
 DEAD_LETTERS = os.environ["DEAD_LETTERS"]  # the URL of the queue
-SOURCE, DETAIL_TYPE = "sessions", "SessionCreated"
+SOURCE = "sessions"
 
 ENTRIES_MAX = 10  # of a PutEvents
 REQUEST_MAX = 1_000_000  # bytes of all entries; an event may have 1 MB (256 KB until January 2026)
@@ -37,6 +39,14 @@ ATTEMPTS_MAX = 4
 logger = Logger()
 events: "EventBridgeClient" = make_client("events", read_seconds=5, attempts=3)
 sqs: "SQSClient" = make_client("sqs", read_seconds=5, attempts=3)
+
+
+class Event(NamedTuple):
+    """An event for the bus."""
+
+    detail_type: str
+    detail: str
+    """JSON."""
 
 
 class NotPublishedError(Exception):
@@ -50,88 +60,100 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
     dead letter, without the content of a session.
     """
     started = time.perf_counter()
-    details, dead_letters = [], []
+    announced: list[Event] = []
+    dead_letters: list[dict[str, Any]] = []
     for record in event["Records"]:
         try:
-            details.append(make_detail(record))
+            announced += announce(record)
         except Exception:  # a retry would fail, too; the traceback contains no values
             logger.exception("The record is not a session", extra={"record_id": record.get("eventID")})
             dead_letters.append(record)
-    publish(details)
+    publish(announced)
     # Send dead letters last. If the bus is down, `publish` raises first, so a retry sends no dead letter twice.
     for record in dead_letters:
         send_dead_letter(record)
-    counts = {"published": len(details), "dead_letters": len(dead_letters)}
+    counts = {"published": len(announced), "dead_letters": len(dead_letters)}
     logger.info("Published", extra=counts | {"milliseconds": round((time.perf_counter() - started) * 1000, 1)})
     return counts
 
 
-def make_detail(record: dict[str, Any]) -> str:
-    """Return the detail of the event for a new item, as JSON. Raise if it is not a session, or too large."""
-    image = from_wire(record["dynamodb"]["NewImage"])
-    event_id = f"{image['id']}-{image['dateCreated']}"
-    content = {"startSession": False} | image | {"session": image, "eventId": event_id}
-    detail = SessionCreated.model_validate(content).model_dump_json(exclude_none=True)
-    if count_bytes(detail) > REQUEST_MAX:
-        raise ValueError(f"the event is larger than {REQUEST_MAX:,} bytes")
-    return detail
+def announce(record: dict[str, Any]) -> list[Event]:
+    """Return the event for a stream record: for a new item or for an end, but for no other change.
+
+    Raise if the item is not a session, or if the event would be too large.
+    """
+    images = record["dynamodb"]
+    image, earlier = from_wire(images["NewImage"]), from_wire(images.get("OldImage", {}))
+    model: type[SessionEvent]
+    if not earlier:
+        model, event_id = SessionCreated, f"{image['id']}-{image['dateCreated']}"
+    elif image["ended"] and not earlier["ended"]:
+        model, event_id = SessionEnded, f"{image['id']}-ended-{image['dateCompleted']}"
+    else:
+        return []
+    facts = {"session": image, "eventId": event_id, "endedBy": image["lastModifiedBy"]}
+    detail = model.model_validate({"startSession": False} | image | facts).model_dump_json(exclude_none=True)
+    event = Event(model.__name__, detail)
+    if count_bytes(event) > REQUEST_MAX:
+        raise ValueError("larger than an event may be")
+    return [event]
 
 
-def publish(details: list[str]) -> None:
+def publish(announced: list[Event]) -> None:
     """Put all events on the bus. Raise botocore's errors, or NotPublishedError if the bus refuses some entries.
 
     In the latter case all other entries are on the bus.
     """
-    error_codes = [code for batch in split(details) for code in put_events(batch)]
+    error_codes = [code for batch in split(announced) for code in put_events(batch)]
     if error_codes:
-        raise NotPublishedError(f"{len(error_codes)} of {len(details)} events: {', '.join(sorted(set(error_codes)))}")
+        raise NotPublishedError(f"{len(error_codes)} of {len(announced)} events: {', '.join(sorted(set(error_codes)))}")
 
 
-def split(details: list[str]) -> Iterator[list[str]]:
-    """Split the details, in order, into batches for PutEvents."""
-    batch: list[str] = []
-    for detail in details:
-        if len(batch) == ENTRIES_MAX or sum(map(count_bytes, [*batch, detail])) > REQUEST_MAX:
+def split(announced: list[Event]) -> Iterator[list[Event]]:
+    """Split the events, in order, into batches for PutEvents."""
+    batch: list[Event] = []
+    for event in announced:
+        if len(batch) == ENTRIES_MAX or sum(map(count_bytes, [*batch, event])) > REQUEST_MAX:
             yield batch
             batch = []
-        batch.append(detail)
+        batch.append(event)
     if batch:
         yield batch
 
 
-def count_bytes(detail: str) -> int:
+def count_bytes(event: Event) -> int:
     """Return the size of an entry in bytes, by EventBridge's rule."""
-    return len(SOURCE) + len(DETAIL_TYPE) + len(detail.encode())
+    return len(SOURCE) + len(event.detail_type) + len(event.detail.encode())
 
 
-def put_events(details: list[str]) -> list[str]:
+def put_events(batch: list[Event]) -> list[str]:
     """Put a batch on the bus, and retry refused entries. Return the error codes of those that stay refused."""
     error_codes: list[str] = []
     for _ in attempts(ATTEMPTS_MAX):
         response = events.put_events(
             Entries=[
-                {"EventBusName": EVENT_BUS, "Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": detail}
-                for detail in details
+                {"EventBusName": EVENT_BUS, "Source": SOURCE, "DetailType": event.detail_type, "Detail": event.detail}
+                for event in batch
             ]
         )
         refused = [
-            (detail, result["ErrorCode"])
-            for detail, result in zip(details, response["Entries"], strict=True)
+            (event, result["ErrorCode"])
+            for event, result in zip(batch, response["Entries"], strict=True)
             if "ErrorCode" in result
         ]
-        details, error_codes = [detail for detail, _ in refused], [code for _, code in refused]
+        batch, error_codes = [event for event, _ in refused], [code for _, code in refused]
         if not refused:
             break
     return error_codes
 
 
 def send_dead_letter(record: dict[str, Any]) -> None:
-    """Send a record to the dead-letter queue; without its image if it is too large for a message.
+    """Send a record to the dead-letter queue; without its images if it is too large for a message.
 
     The message is ASCII: SQS refuses some characters that DynamoDB stores.
     """
     body = json.dumps(record)
     if len(body) > MESSAGE_MAX:
-        without_image = {name: value for name, value in record["dynamodb"].items() if name != "NewImage"}
-        body = json.dumps(record | {"dynamodb": without_image})
+        without_images = {name: value for name, value in record["dynamodb"].items() if not name.endswith("Image")}
+        body = json.dumps(record | {"dynamodb": without_images})
     sqs.send_message(QueueUrl=DEAD_LETTERS, MessageBody=body)

@@ -184,10 +184,11 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 
 
 def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession | None:
-    """Store the attributes that differ from a stored session, once. Return None, or the session after another change.
+    """Store the values in which a session differs from the stored one, once.
 
-    The condition is that each of these attributes still has its stored value. One of them is `changeId`: it identifies
-    the update that changed an item last. An attempt with an unknown outcome is repeated.
+    Return None, or the session as another request changed it. The condition is that each attribute to change still has
+    its stored value. One of them is `changeId`, which identifies the latest update of an item. An attempt with an
+    unknown outcome is repeated.
 
         outcome of `call`    stored item                  then
         stored               ours                         None
@@ -200,21 +201,24 @@ def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession
     Raise ServiceError.
     """
     change_id = secrets.token_hex(16)
-    attributes = session.model_dump(mode="json", exclude_none=True) | {"changeId": change_id}
-    changes = {name: value for name, value in attributes.items() if stored.item.get(name) != value}
-    earlier = {name: stored.item[name] for name in changes if name in stored.item}
-    conditions = [f"#{name} = :old_{name}" if name in earlier else f"attribute_not_exists(#{name})" for name in changes]
-    values = {f":{name}": value for name, value in changes.items()}
-    earlier_values = {f":old_{name}": value for name, value in earlier.items()}
+    earlier, attributes = stored.item, session.model_dump(mode="json", exclude_none=True) | {"changeId": change_id}
+    names = [name for name, value in attributes.items() if earlier.get(name) != value]
+    changes = [change for name in names for change in find_changes(f"#{name}", earlier.get(name), attributes[name])]
+    update = "SET " + ", ".join(f"{path} = :new{number}" for number, (path, _) in enumerate(changes))
+    condition = " AND ".join(
+        f"#{name} = :{name}" if name in earlier else f"attribute_not_exists(#{name})" for name in names
+    )
+    values = {f":new{number}": value for number, (_, value) in enumerate(changes)}
+    values |= {f":{name}": earlier[name] for name in names if name in earlier}
     try:
         call(
             client.update_item,
             TableName=SESSIONS_TABLE,
             Key=to_wire(session_key(session.account_id, session.id)),
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
-            ConditionExpression=" AND ".join(conditions),
-            ExpressionAttributeNames={f"#{name}": name for name in changes},
-            ExpressionAttributeValues=to_wire(values | earlier_values),
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeNames={f"#{name}": name for name in re.findall(r"#(\w+)", update + condition)},
+            ExpressionAttributeValues=to_wire(values),
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except client.exceptions.ConditionalCheckFailedException as error:
@@ -225,6 +229,21 @@ def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession
     except CallFailedError as error:
         raise ServiceError("ServiceUnavailable", session_id=session.id) from error
     return None
+
+
+def find_changes(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (JSON)
+    """Yield the path and the new value of each change within objects, and within lists of equal length.
+
+    So an end of a session with 50 members writes their states only. Values that only `old` has stay.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name, value in new.items():
+            yield from find_changes(f"{path}.#{name}", old.get(name), value)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, value in enumerate(new):
+            yield from find_changes(f"{path}[{index}]", old[index], value)
+    elif old != new:
+        yield path, new
 
 
 def to_stored_session(item: Mapping[str, Any]) -> StoredSession:

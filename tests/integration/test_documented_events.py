@@ -32,7 +32,7 @@ def ask(directory: DynamoDBClient) -> Ask:
 
     def ask(name: str) -> Any:  # noqa: ANN401
         event = load_event(name)
-        handle = handler.handler if "routeKey" in event else HANDLERS[name]
+        handle = handler.handler if "routeKey" in event else HANDLERS["-".join(name.split("-")[:2])]
         if "idempotency-key" in event.get("headers", {}):
             handle(event, CONTEXT)
         return handle(event, CONTEXT)

@@ -13,7 +13,7 @@ import urllib3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, EndpointConnectionError
-from conftest import CONTEXT, ROOT, load_event, make_event
+from conftest import CONTEXT, ROOT, load_event, make_end, make_event, make_get
 from integration.api import measure_item
 from jsonschema import Draft202012Validator
 from moto import mock_aws
@@ -164,7 +164,49 @@ def test_an_event_contains_the_session_as_the_api_replied_it(
 def test_a_repeated_record_has_the_same_event_id(heard: Receive) -> None:
     for _ in range(2):
         handler(load_event("publish-events"), CONTEXT)
-    assert len({event["detail"]["eventId"] for event in heard()}) == 2
+        handler(load_event("publish-events-end"), CONTEXT)
+    assert len({event["detail"]["eventId"] for event in heard()}) == 3
+
+
+def test_the_example_of_an_end_becomes_an_event(heard: Receive) -> None:
+    handler(load_event("publish-events-end"), CONTEXT)
+    [event] = heard()
+    detail = event["detail"]
+    assert (event["source"], event["detail-type"]) == ("sessions", "SessionEnded")
+    assert (detail["startSession"], detail["endedBy"]) == (True, "bob")
+    assert detail["eventId"] == "7c9f8a4be2a04c2f8c51d0d1f6a3e9b7-ended-2026-11-22T08:31:07.210Z"
+    Draft202012Validator(json.loads((ROOT / "docs/events/SessionEnded.json").read_text())).validate(detail)
+
+
+def make_change(old: dict[str, Any], new: dict[str, Any]) -> Record:
+    """Return the stream record of a changed item."""
+    return {"eventName": "MODIFY", "dynamodb": {"OldImage": old, "NewImage": new}}
+
+
+@pytest.mark.parametrize(
+    "body", [{"startSession": True, "displayName": "Zoë 🎧"}, {"withAddress": "team:support", "channel": "Chat"}]
+)
+def test_an_end_is_announced_with_the_session_as_stored_and_who_ended_it(
+    directory: DynamoDBClient, heard: Receive, body: dict[str, Any]
+) -> None:
+    session = json.loads(handle_request(make_event(body), CONTEXT)["body"])
+    [old] = directory.scan(TableName="sessions")["Items"]
+    handle_request(make_end(session["id"], user_id="bob"), CONTEXT)
+    [new] = directory.scan(TableName="sessions")["Items"]
+    assert handler({"Records": [make_change(old, new)]}, CONTEXT) == {"published": 1, "dead_letters": 0}
+    [event] = heard()
+    assert event["detail-type"] == "SessionEnded"
+    assert event["detail"]["session"] == json.loads(handle_request(make_get(session["id"]), CONTEXT)["body"])
+    assert (event["detail"]["startSession"], event["detail"]["endedBy"]) == (body.get("startSession", False), "bob")
+    assert event["detail"].get("withAddress") == body.get("withAddress")
+
+
+def test_no_other_change_is_announced(heard: Receive) -> None:
+    [end] = load_event("publish-events-end")["Records"]
+    old, new = end["dynamodb"]["OldImage"], end["dynamodb"]["NewImage"]
+    records = [make_change(old, old | {"outcome": {"S": "x"}}), make_change(new, new | {"outcome": {"S": "x"}})]
+    assert handler({"Records": records}, CONTEXT) == {"published": 0, "dead_letters": 0}
+    assert heard() == []
 
 
 def test_a_request_to_the_bus_has_at_most_10_events(heard: Receive, refuse: Callable[..., list[int]]) -> None:
@@ -210,14 +252,13 @@ def test_a_record_that_is_not_a_session_becomes_a_dead_letter_and_blocks_no_othe
     assert SECRET not in str(logged)
 
 
-def test_a_record_too_large_for_a_message_keeps_its_key(
-    heard: Receive,
-) -> None:
-    (record,) = make_records(1)
+@pytest.mark.parametrize("name", ["publish-events", "publish-events-end"])
+def test_a_record_too_large_for_a_message_keeps_its_key(heard: Receive, name: str) -> None:
+    record = load_event(name)["Records"][0]
     record["dynamodb"]["NewImage"]["consoleData"] = {"S": "\x01" * 200_000}
     assert handler({"Records": [record]}, CONTEXT) == {"published": 0, "dead_letters": 1}
     assert heard() == []
-    del record["dynamodb"]["NewImage"]
+    record["dynamodb"] = {key: value for key, value in record["dynamodb"].items() if not key.endswith("Image")}
     assert dead_letters() == [record]
 
 
@@ -285,7 +326,9 @@ def test_a_batch_fails_if_its_dead_letters_cannot_be_sent(heard: Receive) -> Non
 WIDE = "🎧"  # 4 bytes in UTF-8, more than any other character within the limits
 
 
-def test_the_largest_session_fits_the_table_the_bus_and_the_queue(dynamodb: DynamoDBClient, heard: Receive) -> None:
+def test_the_largest_session_and_its_end_fit_the_table_the_bus_and_the_queue(
+    dynamodb: DynamoDBClient, heard: Receive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each field is as long as its own limit allows. An import also limits the ids and names of a user together."""
     people = [
         Person(f"{number:02}" + WIDE * 126, WIDE * 256, WIDE * 128, "https://" + "a" * 2040) for number in range(50)
@@ -328,14 +371,26 @@ def test_the_largest_session_fits_the_table_the_bus_and_the_queue(dynamodb: Dyna
     assert [len(member.avatar_url or "") for member in session.members] == [2048] * 50
     store.put_session(session, request, "0" * 64)
 
-    (item,) = dynamodb.scan(TableName="sessions")["Items"]
-    size = measure_item(item)
-    detail = publish_events.make_detail({"dynamodb": {"NewImage": item}})
-    assert 327_000 < size < 328_000 < 400 * 1024
-    assert 305_000 < publish_events.count_bytes(detail) < 306_000 < publish_events.REQUEST_MAX  # docs/operations.md
-    assert (
-        len(json.dumps(json.loads(detail))) < publish_events.MESSAGE_MAX
-    )  # even if EventBridge escapes every character
-    assert handler({"Records": [{"dynamodb": {"NewImage": item}}]}, CONTEXT) == {"published": 1, "dead_letters": 0}
-    (event,) = heard()
-    assert event["detail"] == json.loads(detail)
+    [item] = dynamodb.scan(TableName="sessions")["Items"]
+    stored = store.read_session(caller.account_id, session.id)
+    updates: list[dict[str, Any]] = []
+    update_item: Callable[..., Any] = store.client.update_item
+
+    def update(**arguments: Any) -> Any:  # noqa: ANN401
+        updates.append(arguments)
+        return update_item(**arguments)
+
+    monkeypatch.setattr(store.client, "update_item", update)
+    store.update_session(stored, rules.end_session(session, caller, datetime(2026, 11, 23, tzinfo=UTC)))
+    [sent] = updates
+    assert max(len(sent["UpdateExpression"]), len(sent["ConditionExpression"])) < 4096  # bytes, DynamoDB's limit
+    [ended] = dynamodb.scan(TableName="sessions")["Items"]
+    for record in ({"dynamodb": {"NewImage": item}}, make_change(item, ended)):
+        assert 327_000 < measure_item(record["dynamodb"]["NewImage"]) < 330_000 < 400 * 1024
+        [event] = publish_events.announce(record)
+        assert 305_000 < publish_events.count_bytes(event) < 308_000 < publish_events.REQUEST_MAX  # docs/operations.md
+        # even if EventBridge escapes every character
+        assert len(json.dumps(json.loads(event.detail))) < publish_events.MESSAGE_MAX
+        assert handler({"Records": [record]}, CONTEXT) == {"published": 1, "dead_letters": 0}
+        [received] = heard()
+        assert (received["detail-type"], received["detail"]) == (event.detail_type, json.loads(event.detail))

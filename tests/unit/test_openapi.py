@@ -9,6 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from docs.openapi import make_event_schema, make_openapi, read_routes
 from sessions import parsing
 from sessions.errors import ERRORS, ServiceError
+from sessions.models import SessionCreated, SessionEnded
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +17,9 @@ def document() -> dict[str, Any]:
     return make_openapi()
 
 
-@pytest.fixture(scope="module")
-def event_schema() -> dict[str, Any]:
-    return make_event_schema()
+@pytest.fixture(scope="module", params=[SessionCreated, SessionEnded])
+def event_schema(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return make_event_schema(request.param)
 
 
 def list_operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -130,8 +131,10 @@ def test_the_schema_of_the_event_is_valid_and_its_example_fits(event_schema: dic
 
 
 def test_changing_the_fields_of_the_event_requires_changing_this_test(event_schema: dict[str, Any]) -> None:
-    assert list(event_schema["properties"]) == ["session", "startSession", "parentSessionId", "withAddress", "eventId"]
-    assert event_schema["required"] == ["session", "startSession", "eventId"]
+    by = ["endedBy"] if event_schema["title"] == "SessionEnded" else []
+    fields = ["session", "startSession", "parentSessionId", "withAddress", "eventId", *by]
+    assert list(event_schema["properties"]) == fields
+    assert event_schema["required"] == ["session", "startSession", "eventId", *by]
 
 
 def test_every_field_of_the_event_has_a_description(event_schema: dict[str, Any]) -> None:

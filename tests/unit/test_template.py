@@ -90,7 +90,7 @@ def test_only_this_api_and_this_user_pool_may_call_a_function(resources: dict[st
     assert integration["IntegrationUri"] == {"Fn::Join": [":", [{"Fn::GetAtt": "SessionsFunction.Arn"}, "live"]]}
 
 
-def test_only_the_flow_start_rule_may_send_to_its_queues(resources: dict[str, Resource]) -> None:
+def test_only_the_rules_of_the_flow_engine_may_send_to_its_queues(resources: dict[str, Resource]) -> None:
     policies = of_type(resources, "AWS::SQS::QueuePolicy").values()
     assert [policy["Queues"] for policy in policies] == [[{"Ref": "FlowStartQueue"}], [{"Ref": "FlowStartDeadLetters"}]]
     for policy in policies:
@@ -100,7 +100,9 @@ def test_only_the_flow_start_rule_may_send_to_its_queues(resources: dict[str, Re
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": {"Fn::GetAtt": f"{policy['Queues'][0]['Ref']}.Arn"},
-            "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": "FlowStartRule.Arn"}}},
+            "Condition": {
+                "ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": "FlowStartRule.Arn"}, {"Fn::GetAtt": "FlowEndRule.Arn"}]}
+            },
         }
 
 
@@ -226,13 +228,12 @@ def test_the_stack_policy_protects_everything_that_outlives_the_stack(resources:
     assert sorted(deny["Resource"]) == sorted(f"LogicalResourceId/{name}" for name in retained)
 
 
-def test_every_new_session_is_published_or_kept_as_a_dead_letter(resources: dict[str, Resource]) -> None:
-    assert resources["SessionsTable"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+def test_every_new_session_and_every_end_is_published_or_kept_as_a_dead_letter(resources: dict[str, Resource]) -> None:
+    assert resources["SessionsTable"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     (mapping,) = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
     pinned: dict[str, Any] = {
         "EventSourceArn": {"Fn::GetAtt": "SessionsTable.StreamArn"},
         "FunctionName": {"Ref": "PublishEventsFunction.Alias"},
-        "FilterCriteria": {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]},
         "StartingPosition": "TRIM_HORIZON",
         "BisectBatchOnFunctionError": True,
         "MaximumRetryAttempts": -1,
@@ -240,13 +241,18 @@ def test_every_new_session_is_published_or_kept_as_a_dead_letter(resources: dict
         "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": "PublishDeadLetters.Arn"}}},
     }
     assert {name: mapping[name] for name in pinned} == pinned
+    change = {"OldImage": {"ended": {"BOOL": [False]}}, "NewImage": {"ended": {"BOOL": [True]}}}
+    patterns = [json.loads(each["Pattern"]) for each in mapping["FilterCriteria"]["Filters"]]
+    assert patterns == [{"eventName": ["INSERT"]}, {"eventName": ["MODIFY"], "dynamodb": change}]
 
 
-def test_a_flow_start_that_cannot_be_delivered_becomes_a_dead_letter(resources: dict[str, Resource]) -> None:
-    (rule,) = of_type(resources, "AWS::Events::Rule").values()
-    (target,) = rule["Targets"]
+def test_a_message_to_the_flow_engine_that_cannot_be_delivered_becomes_a_dead_letter(
+    resources: dict[str, Resource],
+) -> None:
     dead_letters = {"Fn::GetAtt": "FlowStartDeadLetters.Arn"}
-    assert target["DeadLetterConfig"] == {"Arn": dead_letters}
+    for rule in of_type(resources, "AWS::Events::Rule").values():
+        (target,) = rule["Targets"]
+        assert target["DeadLetterConfig"] == {"Arn": dead_letters}
     redrive = resources["FlowStartQueue"]["Properties"]["RedrivePolicy"]
     assert redrive == {"deadLetterTargetArn": dead_letters, "maxReceiveCount": 5}
 

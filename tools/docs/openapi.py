@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from docs.schemas import REQUEST_ID, ROOT, make_schemas, respond, unwrap
+from docs.schemas import REQUEST_ID, ROOT, end, make_schemas, respond, unwrap
 from sessions import models, negotiation, parsing, responses
 from sessions.errors import ERRORS, ServiceError
 
@@ -89,15 +89,19 @@ def add_errors(components: dict[str, Any]) -> None:
         }
 
 
-def make_event_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the detail of the event SessionCreated."""
-    schemas = make_schemas("serialization", models.SessionCreated, "#/$defs/")
-    schema = schemas.pop("SessionCreated")
+def make_event_schema(model: type[models.SessionEvent]) -> dict[str, Any]:
+    """Return the JSON Schema of the detail of an event."""
+    schemas = make_schemas("serialization", model, "#/$defs/")
+    schema = schemas.pop(model.__name__)
     session = respond({"channel": "Fax", "displayName": "Order 1042", "startSession": True})
     example = {"session": session, "startSession": True, "eventId": f"{session['id']}-{session['dateCreated']}"}
+    if model is models.SessionEnded:
+        session = end(session)
+        event_id = f"{session['id']}-ended-{session['dateCompleted']}"
+        example |= {"session": session, "eventId": event_id, "endedBy": session["lastModifiedBy"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "SessionCreated",
+        "title": model.__name__,
         **schema,
         "examples": [example],
         "$defs": schemas,

@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from docs import licences, openapi, reference, tables
 from docs.schemas import ROOT
-from sessions import rules
+from sessions import models, rules
 
 TABLES: dict[str, Callable[[], str]] = {
     "routes": reference.make_route_table,
@@ -24,6 +25,11 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
+def dump(document: dict[str, Any]) -> str:
+    """Return a document as JSON."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 def make_page(path: str) -> str:
     """Return a hand-written page with its tables made anew."""
     return re.sub(
@@ -36,8 +42,7 @@ def make_page(path: str) -> str:
 
 PAGES = ("docs/api.md", "docs/licences.md", "docs/operations.md", "events/README.md")
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
-    "docs/openapi.json": lambda: json.dumps(openapi.make_openapi(), indent=2, ensure_ascii=False) + "\n",
-    "docs/events/SessionCreated.json": lambda: (
-        json.dumps(openapi.make_event_schema(), indent=2, ensure_ascii=False) + "\n"
-    ),
+    "docs/openapi.json": lambda: dump(openapi.make_openapi()),
+    "docs/events/SessionCreated.json": lambda: dump(openapi.make_event_schema(models.SessionCreated)),
+    "docs/events/SessionEnded.json": lambda: dump(openapi.make_event_schema(models.SessionEnded)),
 } | {path: partial(make_page, path) for path in PAGES}

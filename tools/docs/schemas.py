@@ -2,7 +2,7 @@
 
 import ast
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +70,9 @@ def respond(body: dict[str, Any]) -> dict[str, Any]:
         response = responses.respond(responses.Reply("Created", session))
     content: dict[str, Any] = json.loads(response["body"])
     return content
+
+
+def end(session: dict[str, Any]) -> dict[str, Any]:
+    """Return a session of the service as it is after Ada ended it, a minute after NOW."""
+    ended = rules.end_session(models.SessionInfo.model_validate(session), ADA, NOW + timedelta(minutes=1))
+    return ended.model_dump(mode="json", exclude_none=True)
