@@ -10,3 +10,17 @@ export class NewSession {
     getMethod() { return 'POST' }
     createResponse() { return new SessionInfo() }
 }
+
+export class GetSession {
+    constructor(init) { Object.assign(this, init) }
+    getTypeName() { return 'GetSession' }
+    getMethod() { return 'GET' }
+    createResponse() { return new SessionInfo() }
+}
+
+export class EndSession {
+    constructor(init) { Object.assign(this, init) }
+    getTypeName() { return 'EndSession' }
+    getMethod() { return 'DELETE' }
+    createResponse() {}
+}

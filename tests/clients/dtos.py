@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Optional
 
 from dataclasses_json import LetterCase, Undefined, dataclass_json
-from servicestack import IPost, IReturn
+from servicestack import IDelete, IGet, IPost, IReturn, IReturnVoid
 
 camel_case = dataclass_json(letter_case=LetterCase.CAMEL, undefined=Undefined.EXCLUDE)  # type: ignore[call-overload]
 
@@ -160,6 +160,19 @@ class NewSession(IReturn[SessionInfo], IPost):  # type: ignore[misc] # the clien
     destination: Optional[str] = None
     member_email_addresses: Optional[list[str]] = field(default_factory=list)
     start_session: Optional[bool] = None
+
+
+@camel_case
+@dataclass
+class GetSession(IReturn[SessionInfo], IGet):  # type: ignore[misc] # the client has no types
+    session_id: Optional[str] = None
+
+
+@camel_case
+@dataclass
+class EndSession(IReturnVoid, IDelete):  # type: ignore[misc] # the client has no types
+    session_id: Optional[str] = None
+    call_sid: Optional[str] = None
 
 
 # A request with every field. The demo data has the records that it refers to, except for the parent.

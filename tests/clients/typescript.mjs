@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ErrorResponse, JsonApiClient, JsonServiceClient } from '@servicestack/client'
-import { NewSession } from './dtos.mjs'
+import { EndSession, GetSession, NewSession } from './dtos.mjs'
 
 const { BASE_URL, TOKEN } = process.env
 const EVERY_FIELD = JSON.parse(process.env.EVERY_FIELD)
@@ -44,6 +44,19 @@ for (const [name, { make, path, contentType }] of Object.entries(CLIENTS)) {
         const session = await client.postToUrl('/sessions', new NewSession({ channel: 'Fax' }))
         assert.equal(sent[0].url, BASE_URL + '/sessions')
         assert.equal(session.channel, 'Fax')
+    })
+
+    test(`${name} reads and ends a session by typed requests`, async () => {
+        const { client, sent } = connect(make)
+        const { id: sessionId } = await client.post(new NewSession())
+        assert.equal((await client.get(new GetSession({ sessionId }))).ended, false)
+        assert.equal(sent.at(-1).url, `${BASE_URL}${path.replace('NewSession', 'GetSession')}?sessionId=${sessionId}`)
+        assert.ok(!await client.delete(new EndSession({ sessionId })))
+        assert.equal(sent.at(-1).method, 'DELETE')
+        assert.equal(sent.at(-1).url, `${BASE_URL}${path.replace('NewSession', 'EndSession')}?sessionId=${sessionId}`)
+        const ended = await client.get(new GetSession({ sessionId }))
+        assert.deepEqual([ended.ended, ended.callState], [true, 'Disconnected'])
+        assert.equal(ended.log.at(-1).message, 'Session ended by Ada Lovelace')
     })
 
     test(`${name} shows the error of each field`, async () => {

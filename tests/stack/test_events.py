@@ -1,4 +1,4 @@
-"""Events of sessions created over HTTP, on the event bus and in the queue of the flow engine; and their replay."""
+"""Events of sessions that clients create and end, on the bus and in the queue of the flow engine; and their replay."""
 
 import json
 import os
@@ -108,7 +108,7 @@ def replay(stack: Stack, *arguments: str) -> str:
 
 
 def make_record(stack: Stack, session: Message) -> Message:
-    """Return the stream record of a session."""
+    """Return the stream record of a new session."""
     key = {"pk": {"S": f"{session['accountId']}#{session['id']}"}}
     item = stack.client("dynamodb").get_item(TableName=stack.outputs()["SessionsTableName"], Key=key)["Item"]
     return {"eventID": "1", "eventName": "INSERT", "dynamodb": {"Keys": key, "NewImage": item}}
@@ -135,6 +135,42 @@ def test_200_concurrent_creates_become_events_and_start_their_flows(
     schema = Draft202012Validator(json.loads((ROOT / "docs/events/SessionCreated.json").read_text()))
     for detail in queued:
         schema.validate(detail)
+
+
+def end(stack: Stack, session: Message, token: str) -> int:
+    """End a session, and return the status."""
+    return stack.send("DELETE", f"/sessions/{session['id']}", token=token).status
+
+
+def find_ends(messages: list[Message]) -> list[Message]:
+    """Return the events SessionEnded."""
+    return [message for message in messages if message.get("detail-type") == "SessionEnded"]
+
+
+def test_50_concurrent_ends_become_one_event_and_one_message_to_the_flow_engine(
+    stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
+) -> None:
+    messages = queue("FlowStartQueue")
+    quiet, started, over = (
+        stack.post(body, token).json() for body in ({}, {"startSession": True}, {"callState": "Disconnected"})
+    )
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: end(stack, started, token), range(50))) == {204}
+    assert (end(stack, over, token), end(stack, quiet, token)) == (204, 204)
+
+    ended = stack.get(started["id"], token).json()
+    assert [entry["message"] for entry in ended["log"]].count("Session ended by Ada Lovelace") == 1
+    last = stack.post({}, token).json()
+    events = heard.wait(lambda events: last in read_sessions(events) and len(events) >= 6)
+    by_session = {event["detail"]["session"]["id"]: event for event in find_ends(events)}
+    assert (len(events), set(by_session)) == (6, {started["id"], quiet["id"]})
+    event = by_session[started["id"]]
+    assert (event["detail"]["session"], event["detail"]["endedBy"]) == (ended, "ada")
+    Draft202012Validator(json.loads((ROOT / "docs/events/SessionEnded.json").read_text())).validate(event["detail"])
+
+    [message] = find_ends(messages.wait(find_ends))
+    assert message["detail"] == event["detail"]
+    assert [detail["session"]["id"] for detail in messages.messages if "detail-type" not in detail] == [started["id"]]
 
 
 def test_a_refused_request_has_no_event(stack: Stack, token: str, heard: Queue) -> None:
@@ -224,6 +260,41 @@ def test_dead_letters_of_publish_events_can_be_replayed(
     assert dead_letters.receive() == []
 
 
+def test_dead_letters_of_an_end_can_be_replayed(
+    stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
+) -> None:
+    dead_letters = queue("PublishDeadLetters")
+    session = stack.post({}, token).json()
+    end(stack, session, token)
+    [first] = find_ends(heard.wait(find_ends))
+    record = make_record(stack, session) | {"eventName": "MODIFY"}
+    record["dynamodb"]["OldImage"] = {"ended": {"BOOL": False}}
+    without_images = record | {"dynamodb": {"Keys": record["dynamodb"]["Keys"]}}
+    arrival = f"{datetime.fromisoformat(first['detail']['session']['dateCompleted']):%Y-%m-%dT%H:%M:%SZ}"
+    fields = ("approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord")
+    too_old = {"DDBStreamBatchInfo": dict.fromkeys(fields, arrival)}
+    for letter in (record, without_images, too_old):
+        heard.messages.clear()
+        dead_letters.send(letter)
+        assert "0 records are dead letters again" in replay(stack, "publish")
+        events = heard.wait(find_ends)
+        assert first["detail"] in [event["detail"] for event in find_ends(events)]  # with the same eventId
+    assert dead_letters.receive() == []
+
+
+def test_both_events_of_an_ended_session_can_be_published_again_by_its_id(
+    stack: Stack, token: str, heard: Queue
+) -> None:
+    session, over = (stack.post(body, token).json() for body in ({}, {"callState": "Disconnected"}))
+    end(stack, session, token)
+    before = heard.wait(lambda events: len(events) == 3)
+    ids = sorted(event["detail"]["eventId"] for event in before)
+    heard.messages.clear()
+    assert replay(stack, *(f"acme#{each['id']}" for each in (session, over))) == "2 of 2 sessions were published."
+    again = heard.wait(lambda events: len(events) == 3)
+    assert sorted(event["detail"]["eventId"] for event in again) == ids
+
+
 def test_a_session_can_be_published_again_by_its_id(stack: Stack, token: str, heard: Queue) -> None:
     session = stack.post({}, token).json()
     heard.wait(bool)
@@ -236,13 +307,20 @@ def test_dead_letters_of_the_flow_engine_can_be_replayed(
     stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
 ) -> None:
     flow_starts, dead_letters = queue("FlowStartQueue"), queue("FlowStartDeadLetters")
-    stack.post({"startSession": True}, token)
+    session = stack.post({"startSession": True}, token).json()
     (detail,), (event,) = flow_starts.wait(bool), heard.wait(bool)
     assert detail == event["detail"]
     dead_letters.send(detail)
     dead_letters.send(event)  # EventBridge sends the whole event if it cannot deliver it
     assert replay(stack, "flow-start") == "2 letters went to the queue of the flow engine."
     assert flow_starts.wait(lambda messages: len(messages) == 3) == [detail] * 3
+
+    flow_starts.messages.clear()
+    end(stack, session, token)
+    [ended] = flow_starts.wait(bool)
+    dead_letters.send(ended)
+    assert replay(stack, "flow-start") == "1 letters went to the queue of the flow engine."
+    assert flow_starts.wait(lambda messages: len(messages) == 2) == [ended] * 2
     assert dead_letters.receive() == []
 
 

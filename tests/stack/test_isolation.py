@@ -72,16 +72,16 @@ def invoke(stack: Stack) -> Invoke:
     return invoke
 
 
-def test_the_api_may_only_put_and_get_sessions_and_read_batches(stack: Stack, invoke: Invoke) -> None:
+def test_the_api_may_only_put_get_and_update_sessions_and_read_batches(stack: Stack, invoke: Invoke) -> None:
     sessions, directory = stack.outputs()["SessionsTableName"], stack.outputs()["DirectoryTableName"]
     key, entry = {"pk": {"S": "probe#0"}}, {"pk": {"S": "ACCOUNT#probe"}, "sk": {"S": "ACCOUNT"}}
     allowed = [
         ("put_item", {"TableName": sessions, "Item": key}),
         ("get_item", {"TableName": sessions, "Key": key}),
+        ("update_item", {"TableName": sessions, "Key": key}),
         ("batch_get_item", {"RequestItems": {directory: {"Keys": [entry]}, sessions: {"Keys": [key]}}}),
     ]
     refused = [
-        ("update_item", {"TableName": sessions, "Key": key}),
         ("delete_item", {"TableName": sessions, "Key": key}),
         ("scan", {"TableName": sessions}),
         ("get_item", {"TableName": directory, "Key": entry}),

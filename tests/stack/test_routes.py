@@ -6,6 +6,11 @@ from typing import Any
 import pytest
 from stack.conftest import Stack
 
+SESSION = "/sessions/00000000000000000000000000000000"
+OTHER_ROUTES = [
+    *(("GET", path) for path in (SESSION, "/api/GetSession", "/api/GetSession.json", "/json/reply/GetSession")),
+    *(("DELETE", path) for path in (SESSION, "/api/EndSession", "/api/EndSession.json", "/json/reply/EndSession")),
+]
 ROUTES = ["/sessions", "/sessions.json", "/api/NewSession", "/api/NewSession.json", "/json/reply/NewSession"]
 DEV_SERVER = "http://localhost:5173"
 
@@ -31,9 +36,16 @@ def test_every_route_creates_a_session(stack: Stack, token: str, path: str) -> N
     assert (reply.json()["channel"], reply.json()["createdBy"]) == ("Fax", "ada")
 
 
-@pytest.mark.parametrize("path", ROUTES)
-def test_no_route_accepts_a_request_without_a_token(stack: Stack, path: str) -> None:
-    reply = stack.send("POST", path)
+@pytest.mark.parametrize(("method", "path"), OTHER_ROUTES)
+def test_every_other_route_looks_for_its_session(stack: Stack, token: str, method: str, path: str) -> None:
+    query = "" if path == SESSION else f"?SessionId={SESSION.rpartition('/')[2]}"
+    reply = stack.send(method, path + query, token=token)
+    assert (reply.status, reply.json()["responseStatus"]["errorCode"]) == (404, "NotFound")
+
+
+@pytest.mark.parametrize(("method", "path"), [*(("POST", path) for path in ROUTES), *OTHER_ROUTES])
+def test_no_route_accepts_a_request_without_a_token(stack: Stack, method: str, path: str) -> None:
+    reply = stack.send(method, path)
     assert reply.status == 401
     assert reply.headers["Content-Type"] == "application/json"
     assert reply.json() == {"message": "Unauthorized"}
@@ -55,7 +67,7 @@ def test_a_web_page_of_a_configured_origin_may_post_with_credentials(stack: Stac
     headers = preflight(stack, path, DEV_SERVER)
     assert headers["Access-Control-Allow-Origin"] == DEV_SERVER
     assert headers["Access-Control-Allow-Credentials"] == "true"
-    assert split(headers["Access-Control-Allow-Methods"]) == {"get", "post"}
+    assert split(headers["Access-Control-Allow-Methods"]) == {"delete", "get", "post"}
     assert split(headers["Access-Control-Allow-Headers"]) >= {"authorization", "content-type", "idempotency-key"}
 
 

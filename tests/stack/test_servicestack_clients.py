@@ -11,7 +11,9 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from clients.dtos import (
     EVERY_FIELD,
+    EndSession,
     FlowChannels,
+    GetSession,
     NewSession,
     SessionCallState,
     SessionDialState,
@@ -72,6 +74,30 @@ def test_the_python_client_creates_a_session(
     assert isinstance(session, SessionInfo)
     assert (session.channel, session.call_state) == (FlowChannels.FAX, SessionCallState.CONNECTED)
     assert session.members[0].display_name == "Ada Lovelace"
+
+
+@pytest.mark.parametrize(("base_path", "path"), [("api", "/api"), ("", "/json/reply")])
+def test_the_python_client_reads_and_ends_a_session_by_typed_requests(
+    stack: Stack, connect: Connect, base_path: str, path: str
+) -> None:
+    client, urls = connect().set_base_path(base_path), list[str]()
+    client.response_filter = lambda response: urls.append(response.url)
+    session_id = client.post(NewSession()).id
+    assert client.get(GetSession(session_id)).ended is False
+    assert client.delete(EndSession(session_id)) is None
+    ended = client.get(GetSession(session_id))
+    assert (ended.ended, ended.call_state) == (True, SessionCallState.DISCONNECTED)
+    assert ended.log[-1].message == "Session ended by Ada Lovelace"
+    names = ["NewSession", *(f"{name}?sessionId={session_id}" for name in ("GetSession", "EndSession", "GetSession"))]
+    assert urls == [f"{stack.base_url}{path}/{name}" for name in names]
+
+
+def test_the_python_client_shows_that_a_single_call_cannot_be_ended(connect: Connect) -> None:
+    session_id = connect().post(NewSession()).id
+    with pytest.raises(WebServiceException) as raised:
+        connect().delete(EndSession(session_id, call_sid="CA1"))
+    [error] = raised.value.response_status.errors
+    assert (raised.value.status_code, error.field_name, error.error_code) == (400, "callSid", "NotAllowed")
 
 
 def test_the_python_client_sends_every_field(stack: Stack, token: str, connect: Connect) -> None:
