@@ -33,7 +33,7 @@ class Queue:
     def send(self, body: object) -> None:
         self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body))
 
-    def wait(self, done: Callable[[list[Message]], bool]) -> list[Message]:
+    def wait(self, done: Callable[[list[Message]], object]) -> list[Message]:
         """Receive until `done`, and return all messages so far."""
         deadline = time.monotonic() + SECONDS
         while not done(self.messages):
