@@ -1,8 +1,8 @@
 """Send the dead letters of a stack again, or restore lost sessions. docs/operations.md tells when.
 
-    usage: recover.py STACK publish           publish the sessions of the PublishDeadLetters queue
+    usage: recover.py STACK publish           publish the events of the PublishDeadLetters queue
            recover.py STACK flow-start        send the FlowStartDeadLetters queue to the flow engine's queue
-           recover.py STACK ACCOUNT#ID...     publish these sessions, as the table has them
+           recover.py STACK ACCOUNT#ID...     publish the events of these sessions, as the table has them
            recover.py STACK restore TABLE     copy the sessions that the stack's table lost back from a restored table
 
 Each command can be repeated. A letter is deleted after it was sent, and consumers drop duplicates. A restore leaves

@@ -23,6 +23,7 @@ import urllib3
 from conftest import ROOT
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import element_to_be_clickable
 from selenium.webdriver.support.select import Select
@@ -148,6 +149,16 @@ def test_a_request_from_the_page_creates_a_session_of_the_user_it_was_made_for(
     assert stack.get(session["id"], token).json() == session
     assert read_log(browser, "browser") == []
     assert find_requests(browser) == {page, stack.url, *(urljoin(page, name) for name in CONTENT_TYPES)}
+
+
+def test_a_session_can_be_ended_from_the_page(stack: Stack, token: str, browser: Chrome, page: str) -> None:
+    session_id = stack.post({}, token).json()["id"]
+    operation = "#operations-sessions-endSession"
+    browser.get(f"{page}#/sessions/endSession")
+    find(browser, f"{operation} [data-param-name=sessionId] input").send_keys(Keys.CONTROL, "a", Keys.NULL, session_id)
+    find(browser, f"{operation} .execute").click()
+    assert find(browser, f"{operation} .live-responses-table tbody .response-col_status").text.split()[0] == "204"
+    assert stack.get(session_id, token).json()["ended"] is True
 
 
 def test_another_token_can_be_pasted_into_the_page(stack: Stack, token: str, browser: Chrome) -> None:
