@@ -95,7 +95,7 @@ def announce(record: dict[str, Any]) -> list[Event]:
     detail = model.model_validate({"startSession": False} | image | facts).model_dump_json(exclude_none=True)
     event = Event(model.__name__, detail)
     if count_bytes(event) > REQUEST_MAX:
-        raise ValueError("larger than an event may be")
+        raise ValueError(f"the event is larger than {REQUEST_MAX:,} bytes")
     return [event]
 
 

@@ -184,9 +184,9 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 
 
 def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession | None:
-    """Store the values in which a session differs from the stored one, once.
+    """Store the attributes in which a session differs from the stored one, once.
 
-    Return None, or the session as another request changed it. The condition is that each attribute to change still has
+    Return None, or the session as another request changed it. The condition is that each of these attributes still has
     its stored value. One of them is `changeId`, which identifies the latest update of an item. An attempt with an
     unknown outcome is repeated.
 
@@ -200,24 +200,20 @@ def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession
 
     Raise ServiceError.
     """
-    change_id = secrets.token_hex(16)
-    earlier, attributes = stored.item, session.model_dump(mode="json", exclude_none=True) | {"changeId": change_id}
-    names = [name for name, value in attributes.items() if earlier.get(name) != value]
-    changes = [change for name in names for change in find_changes(f"#{name}", earlier.get(name), attributes[name])]
-    update = "SET " + ", ".join(f"{path} = :new{number}" for number, (path, _) in enumerate(changes))
-    condition = " AND ".join(
-        f"#{name} = :{name}" if name in earlier else f"attribute_not_exists(#{name})" for name in names
-    )
-    values = {f":new{number}": value for number, (_, value) in enumerate(changes)}
-    values |= {f":{name}": earlier[name] for name in names if name in earlier}
+    change_id, earlier = secrets.token_hex(16), stored.item
+    attributes = session.model_dump(mode="json", exclude_none=True) | {"changeId": change_id}
+    changes = {name: value for name, value in attributes.items() if value != earlier.get(name)}
+    conditions = [f"#{name} = :old_{name}" if name in earlier else f"attribute_not_exists(#{name})" for name in changes]
+    values = {f":new_{name}": value for name, value in changes.items()}
+    values |= {f":old_{name}": earlier[name] for name in changes if name in earlier}
     try:
         call(
             client.update_item,
             TableName=SESSIONS_TABLE,
             Key=to_wire(session_key(session.account_id, session.id)),
-            UpdateExpression=update,
-            ConditionExpression=condition,
-            ExpressionAttributeNames={f"#{name}": name for name in re.findall(r"#(\w+)", update + condition)},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :new_{name}" for name in changes),
+            ConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeNames={f"#{name}": name for name in changes},
             ExpressionAttributeValues=to_wire(values),
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
@@ -229,21 +225,6 @@ def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession
     except CallFailedError as error:
         raise ServiceError("ServiceUnavailable", session_id=session.id) from error
     return None
-
-
-def find_changes(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (JSON)
-    """Yield the path and the new value of each change within objects, and within lists of equal length.
-
-    So an end of a session with 50 members writes their states only. Values that only `old` has stay.
-    """
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name, value in new.items():
-            yield from find_changes(f"{path}.#{name}", old.get(name), value)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, value in enumerate(new):
-            yield from find_changes(f"{path}[{index}]", old[index], value)
-    elif old != new:
-        yield path, new
 
 
 def to_stored_session(item: Mapping[str, Any]) -> StoredSession:
