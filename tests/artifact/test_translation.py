@@ -88,6 +88,14 @@ def test_a_deploy_to_prod_asks_first_protects_data_and_is_a_canary() -> None:
         assert "Stage=prod" not in str(settings[name]["deploy"])
 
 
+def test_a_deploy_can_be_repeated_after_a_rollback(shifting: dict[str, dict[str, Any]]) -> None:
+    """Lambda publishes no second version of equal code. So the version of a rolled-back update must not stay."""
+    versions = [each for each in shifting.values() if each["Type"] == "AWS::Lambda::Version"]
+    assert len(versions) == len(ALARMS) + 1
+    assert {each["DeletionPolicy"] for each in versions} == {"Delete"}
+    assert {each.get("UpdateReplacePolicy", "Delete") for each in versions} == {"Delete"}
+
+
 # The properties of AWS::Lambda::Version whose change replaces it: CloudFormation then publishes a version.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html
 REPLACING = ("CodeSha256", "Description", "FunctionName", "ProvisionedConcurrencyConfig", "RuntimePolicy")
