@@ -32,8 +32,9 @@ CLAIMS = {
     "endpoint_name": "endpointName",
 }
 
-# Cognito waits 5 s for a trigger, its cold start included. Two attempts of 1 s and a pause end within 5 s.
-client: "DynamoDBClient" = make_client("dynamodb", connect_seconds=0.25, read_seconds=0.5, attempts=2)
+# Cognito waits 5 s for a trigger, its cold start included. An attempt takes 1.5 s at most: 0.25 s each to connect and
+# to negotiate TLS, and 1 s to read. So two attempts leave 2 s for the cold start and a short pause.
+client: "DynamoDBClient" = make_client("dynamodb", connect_seconds=0.25, read_seconds=1, attempts=2)
 logger = Logger()
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import CONTEXT, load_event
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from directory.add_claims import handler
+from directory.add_claims import client, handler
 from directory.import_directory import handler as import_directory
 
 pytestmark = pytest.mark.usefixtures("directory")
@@ -67,6 +67,14 @@ def test_no_token_is_issued_if_the_directory_fails(dynamodb: DynamoDBClient) -> 
     dynamodb.delete_table(TableName="directory")
     with pytest.raises(Exception, match="ResourceNotFoundException"):
         sign_in()
+
+
+def test_a_sign_in_has_time_for_a_second_attempt_and_a_cold_start(template: dict[str, Any]) -> None:
+    config: Any = client.meta.config
+    attempts = config.retries["total_max_attempts"]
+    longest = attempts * (2 * config.connect_timeout + config.read_timeout)  # TLS has the timeout of the connection
+    assert (attempts, config.read_timeout) == (2, 1)
+    assert longest + 1.5 < template["Resources"]["AddClaimsFunction"]["Properties"]["Timeout"] == 5  # Cognito's limit
 
 
 def test_an_address_that_only_looks_like_that_of_a_user_gets_no_claims() -> None:

@@ -181,7 +181,7 @@ def test_data_outlives_the_stack_and_prod_cannot_delete_it(resources: dict[str, 
         assert resources[name]["UpdateReplacePolicy"] == "Retain"
     for table in tables.values():
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-        assert table["SSESpecification"] == {"SSEEnabled": True}
+        assert "SSESpecification" not in table  # the key that DynamoDB owns: encrypted, without calls of KMS
         assert table["DeletionProtectionEnabled"] == {"Fn::If": ["IsProd", True, False]}
     for queue in queues.values():
         assert queue["SqsManagedSseEnabled"] is True
