@@ -100,7 +100,11 @@ def test_a_deploy_can_be_repeated_after_a_rollback(shifting: dict[str, dict[str,
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html
 REPLACING = ("CodeSha256", "Description", "FunctionName", "ProvisionedConcurrencyConfig", "RuntimePolicy")
 # Two values of each parameter that a function depends on.
-VALUES = {"Architecture": ("arm64", "x86_64"), "EndpointUrl": ("http://127.0.0.1:4566", "http://127.0.0.1:4567")}
+VALUES = {
+    "Architecture": ("arm64", "x86_64"),
+    "EndpointUrl": ("http://127.0.0.1:4566", "http://127.0.0.1:4567"),
+    "Tracing": ("Active", "PassThrough"),
+}
 
 
 def find_parameters(value: object, template: dict[str, Any]) -> set[str]:

@@ -45,7 +45,6 @@ PACKAGES = {"aws-lambda-powertools", "boto3", "botocore", "fastapi", "mangum", "
 CPU_MEMORY = 1769  # MB at which Lambda gives a function one whole CPU
 DYNAMODB_MS = 5
 COLD_SHARE = 0.01  # share of requests that start a function; AWS says under 1 % for most functions
-TRACED_SHARE = 0.05  # X-Ray's default sampling
 LAMBDA_LOG = 257  # bytes of Lambda's START, END and REPORT lines
 ACCESS_LOG = 266  # bytes of a line of the gateway's access log (AccessLogSettings in the template)
 REPLY_HEADERS = 300  # bytes
@@ -127,7 +126,6 @@ def format_cost(start: float, call: float, logged: float, replied: float) -> Ite
         ("Lambda duration, arm64", gb_seconds, "GB-second", 13.3334, "lambda/pricing"),
         ("DynamoDB, on demand", 1, "write unit", 0.625, "dynamodb/pricing/on-demand"),
         ("CloudWatch Logs", log_mb, "MB", 500, "cloudwatch/pricing"),
-        ("X-Ray", TRACED_SHARE, "trace", 5.00, "xray/pricing"),
         ("data out", out_mb, "MB", 90, "ec2/pricing/on-demand"),
         ("EventBridge", 1, "event", 1.00, "eventbridge/pricing"),
     ]

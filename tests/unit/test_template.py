@@ -282,6 +282,12 @@ def test_the_bill_has_a_limit(template: dict[str, Any]) -> None:
         assert log_group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
+def test_traces_cost_nothing_unless_an_operator_asks_for_them(template: dict[str, Any]) -> None:
+    assert template["Parameters"]["Tracing"]["Default"] == "PassThrough"
+    assert template["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
+    assert not [name for name, each in template["Resources"].items() if "Tracing" in each["Properties"]]
+
+
 def test_every_parameter_has_a_description_and_bounds(template: dict[str, Any]) -> None:
     for name, parameter in template["Parameters"].items():
         assert parameter["Description"], name
