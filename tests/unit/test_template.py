@@ -126,6 +126,8 @@ def test_users_cannot_change_who_they_are(resources: dict[str, Resource]) -> Non
     assert pool["LambdaConfig"] == {"PreTokenGenerationConfig": trigger}
     client = resources["UserPoolClient"]["Properties"]
     assert client["WriteAttributes"] == ["name"]
+    # Cognito rejects a client that may not write an attribute that the pool requires.
+    assert {each["Name"] for each in pool.get("Schema", []) if each.get("Required")} <= {"name"}
     assert client["PreventUserExistenceErrors"] == "ENABLED"
     assert "ALLOW_USER_PASSWORD_AUTH" not in client["ExplicitAuthFlows"]
 
@@ -176,7 +178,7 @@ def test_web_pages_of_named_origins_may_send_credentials_and_tracing_headers(tem
 
 def test_data_outlives_the_stack_and_prod_cannot_delete_it(resources: dict[str, Resource]) -> None:
     tables, queues = of_type(resources, "AWS::DynamoDB::Table"), of_type(resources, "AWS::SQS::Queue")
-    for name in (*tables, *queues, "UserPool"):
+    for name in (*tables, *queues, "UserPool", "UserPoolClient", "UserGroup"):
         assert resources[name]["DeletionPolicy"] == "RetainExceptOnCreate"
         assert resources[name]["UpdateReplacePolicy"] == "Retain"
     for table in tables.values():
