@@ -153,3 +153,15 @@ def test_the_parameter_token_minutes_is_the_lifetime_of_access_and_id_tokens() -
     for kind in ("AccessToken", "IdToken"):
         assert substitute(client[f"{kind}Validity"], {"TokenMinutes": "30"}) == "30"
         assert client["TokenValidityUnits"][kind] == "minutes"
+
+
+def test_no_two_parts_of_the_api_change_at_the_same_time(shifting: dict[str, dict[str, Any]]) -> None:
+    """API Gateway refuses concurrent changes of one API. So each part must wait for all earlier ones."""
+    parts = {name: json.dumps(each) for name, each in shifting.items() if "ApiId" in each.get("Properties", {})}
+
+    def find_earlier(name: str) -> set[str]:
+        direct = {other for other in parts if other != name and re.search(rf"\b{other}\b", parts[name])}
+        return direct.union(*map(find_earlier, direct))
+
+    assert len(parts) > 8
+    assert sorted(len(find_earlier(name)) for name in parts) == list(range(len(parts)))
