@@ -223,3 +223,30 @@ def test_the_workflow_prod_shows_a_changeset_and_executes_it_after_approval(
         run(execute, CHANGESET=changeset, STACK="sessions-dev", **changeset_role)
     run(execute, CHANGESET=changeset, STACK="sessions-dev")
     assert retention() == 7
+
+
+def test_a_domain_of_its_own_becomes_the_url_of_the_api(
+    stack: Stack,
+    clone: Path,
+    run: Run,
+    first_use: dict[str, Any],  # noqa: ARG001
+) -> None:
+    domain = "sessions.example.com"
+    zone = stack.client("route53").create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+    certificate = stack.client("acm").request_certificate(DomainName=domain)["CertificateArn"]
+    settings = clone / "samconfig.toml"
+    own = f"DomainName={domain} CertificateArn={certificate} HostedZoneId={zone.removeprefix('/hostedzone/')}"
+    settings.write_text(settings.read_text().replace('"Stage=dev', f'"Stage=dev {own}'))
+    run("make deploy")
+    (deployed,) = stack.client("cloudformation").describe_stacks(StackName="sessions-dev")["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in deployed["Outputs"]}
+    gateway = stack.client("apigatewayv2")
+    api = gateway.get_api(ApiId=outputs["ApiId"])
+    assert (outputs["ApiUrl"], api["DisableExecuteApiEndpoint"]) == (f"https://{domain}", True)
+    (mapping,) = gateway.get_api_mappings(DomainName=domain)["Items"]
+    assert (mapping["ApiId"], mapping["Stage"]) == (outputs["ApiId"], "$default")
+    (configuration,) = gateway.get_domain_name(DomainName=domain)["DomainNameConfigurations"]
+    assert (configuration["CertificateArn"], configuration["SecurityPolicy"]) == (certificate, "TLS_1_2")
+    records = stack.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    (record,) = (each for each in records if each["Type"] == "A")
+    assert record["AliasTarget"]["DNSName"].rstrip(".") == outputs["DomainTarget"]
