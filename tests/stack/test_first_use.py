@@ -4,6 +4,7 @@ The commands run in a copy of the project. Its `samconfig.toml` has this machine
 address as parameters of `dev`.
 """
 
+import base64
 import json
 import os
 import re
@@ -37,6 +38,7 @@ TOOLS = (".tools", ".venv", "tools/sam/.venv")
 ACCOUNT = "000000000000"
 
 type Run = Callable[..., str]
+type Assume = Callable[[str, str], dict[str, str]]
 
 
 def read_commands(document: str, section: str, language: str = "sh") -> list[str]:
@@ -168,7 +170,7 @@ def test_lost_sessions_can_be_copied_back_from_a_restored_table(
 
 
 def test_the_documented_commands_protect_a_stack(stack: Stack, run: Run, first_use: dict[str, Any]) -> None:  # noqa: ARG001
-    (protect,) = read_commands("docs/operations.md", "Deploying")
+    protect, _ = read_commands("docs/operations.md", "Deploying")
     run(protect.replace("sessions-prod", "sessions-dev"))
     cloudformation = stack.client("cloudformation")
     policy = cloudformation.get_stack_policy(StackName="sessions-dev")["StackPolicyBody"]
@@ -178,18 +180,37 @@ def test_the_documented_commands_protect_a_stack(stack: Stack, run: Run, first_u
 
 
 @pytest.fixture
-def changeset_role(stack: Stack) -> dict[str, str]:
-    """Credentials with the documented policy of the role of prod-changeset, for sessions-dev."""
-    _, policy = read_commands("docs/operations.md", "Deploying", "json")
-    policy = policy.replace("111122223333", ACCOUNT).replace("sessions-prod", "sessions-dev")
-    iam = stack.client("iam")
-    iam.create_user(UserName="changeset")
-    iam.put_user_policy(UserName="changeset", PolicyName="changeset", PolicyDocument=policy)
-    key = iam.create_access_key(UserName="changeset")["AccessKey"]
+def assume(stack: Stack, clone: Path, run: Run) -> Assume:
+    """A function that returns credentials of a role of docs/github-roles.yaml for the tokens of an environment."""
+    template = clone / "docs/github-roles.yaml"
+    template.write_text(template.read_text().replace("sessions-${Stage}", "sessions-dev"))
+    _, deploy = read_commands("docs/operations.md", "Deploying")
+    provider = f"ProviderArn=arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+    printed = run(
+        deploy.replace("Stage=prod", f"Stage=prod {provider}").replace("OWNER_ID", "1").replace("REPOSITORY_ID", "2")
+    )
+    arns = dict(re.findall(r"environment (\S+)\t(\S+)", printed))
     # The emulator has no HTTPS, which the policy of SAM's bucket requires.
     (bucket,) = (each["Name"] for each in stack.client("s3").list_buckets()["Buckets"] if "sam-cli" in each["Name"])
     stack.client("s3").delete_bucket_policy(Bucket=bucket)
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+    def assume(role: str, environment: str) -> dict[str, str]:
+        claims = {
+            "iss": "https://token.actions.githubusercontent.com",
+            "aud": "sts.amazonaws.com",
+            "sub": f"repo:OWNER@1/REPOSITORY@2:environment:{environment}",
+        }
+        token = b".".join(base64.urlsafe_b64encode(json.dumps(each).encode()) for each in ({}, claims, {}))
+        given = stack.client("sts").assume_role_with_web_identity(
+            RoleArn=arns[role], RoleSessionName="github", WebIdentityToken=token.decode()
+        )["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    return assume
 
 
 def test_the_workflow_prod_shows_a_changeset_and_executes_it_after_approval(
@@ -197,7 +218,7 @@ def test_the_workflow_prod_shows_a_changeset_and_executes_it_after_approval(
     clone: Path,
     run: Run,
     first_use: dict[str, Any],  # noqa: ARG001
-    changeset_role: dict[str, str],
+    assume: Assume,
 ) -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/prod.yml").read_text())["jobs"]
     (show,), (execute,) = (
@@ -213,6 +234,9 @@ def test_the_workflow_prod_shows_a_changeset_and_executes_it_after_approval(
         return days
 
     output, summary = clone.parent / "output", clone.parent / "summary"
+    with pytest.raises(stack.client("sts").exceptions.ClientError, match="Not authorized"):
+        assume("prod", "prod-changeset")  # a token of this environment needs no approval
+    changeset_role = assume("prod-changeset", "prod-changeset")
     run(show, CONFIG="dev", GITHUB_OUTPUT=str(output), GITHUB_STEP_SUMMARY=str(summary), **changeset_role)
     name, _, changeset = output.read_text().strip().partition("=")
     assert name == "arn"
@@ -221,7 +245,7 @@ def test_the_workflow_prod_shows_a_changeset_and_executes_it_after_approval(
     assert retention() == 30
     with pytest.raises(AssertionError, match=r"not authorized to perform: cloudformation:ExecuteChangeSet"):
         run(execute, CHANGESET=changeset, STACK="sessions-dev", **changeset_role)
-    run(execute, CHANGESET=changeset, STACK="sessions-dev")
+    run(execute, CHANGESET=changeset, STACK="sessions-dev", **assume("prod", "prod"))
     assert retention() == 7
 
 
