@@ -274,3 +274,35 @@ def test_a_domain_of_its_own_becomes_the_url_of_the_api(
     records = stack.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     (record,) = (each for each in records if each["Type"] == "A")
     assert record["AliasTarget"]["DNSName"].rstrip(".") == outputs["DomainTarget"]
+
+
+def test_the_documented_commands_delete_a_stack_and_then_its_data(
+    stack: Stack,
+    run: Run,
+    first_use: dict[str, Any],  # noqa: ARG001
+) -> None:
+    names, unprotect, delete_stack, delete_data = read_commands("docs/operations.md", "Teardown")
+    dynamodb, cognito, sqs = stack.client("dynamodb"), stack.client("cognito-idp"), stack.client("sqs")
+    ids = physical_ids(stack)
+    tables = [ids["SessionsTable"], ids["DirectoryTable"]]
+    queues = [ids[name] for name in ("FlowStartQueue", "FlowStartDeadLetters", "PublishDeadLetters")]
+    pool = ids["UserPool"]
+    for table in tables:
+        dynamodb.update_table(TableName=table, DeletionProtectionEnabled=True)
+    cognito.update_user_pool(UserPoolId=pool, DeletionProtection="ACTIVE")
+
+    def count_existing() -> tuple[int, int, int]:
+        pools = [each["Id"] for each in cognito.list_user_pools(MaxResults=60)["UserPools"]]
+        urls = sqs.list_queues(QueueNamePrefix="sessions-dev-").get("QueueUrls", [])
+        return len({*tables} & {*dynamodb.list_tables()["TableNames"]}), len(urls), pools.count(pool)
+
+    noted = run(names + delete_stack).split()
+    assert {*tables, *queues, pool} <= {*noted}
+    assert count_existing() == (2, 3, 1)
+    (group,) = cognito.list_groups(UserPoolId=pool)["Groups"]
+    (client,) = cognito.list_user_pool_clients(UserPoolId=pool, MaxResults=60)["UserPoolClients"]
+    assert (group["GroupName"], client["ClientId"]) == ("User", ids["UserPoolClient"])
+    # Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for SQS.
+    delete_data = delete_data.replace("aws sqs", f"aws --endpoint-url {stack.endpoint} sqs")
+    run(unprotect + delete_data, TABLES=" ".join(tables), QUEUES=" ".join(queues), POOLS=pool)
+    assert count_existing() == (0, 0, 0)
