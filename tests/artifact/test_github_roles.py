@@ -6,7 +6,7 @@ delete a resource. `make test` compares them again after each update of cfn-lint
 
 import json
 import re
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from conftest import ROOT, TemplateLoader
 
 type Statement = dict[str, Any]
 
-DATA = files("cfnlint.data")
 # The permissions of these schemas are for properties and operations that no stack of this service uses.
 UNUSED = {
     "keys, networks and file systems of the operator": r"kms:.*|ec2:.*|elasticfilesystem:.*|s3files:.*",
@@ -44,8 +43,14 @@ ACCESS_LOG = {
 LISTS = {"cloudwatch:DescribeAlarms", "logs:DescribeLogGroups"}  # AWS checks them against every ARN
 
 
+def find_data() -> Path:
+    """Return the folder of cfn-lint's data, in SAM's own environment."""
+    (folder,) = (ROOT / "tools/sam/.venv/lib").glob("python*/site-packages/cfnlint/data")
+    return folder
+
+
 def read_schema(kind: str) -> dict[str, Any]:
-    schemas = DATA / "schemas"
+    schemas = find_data() / "schemas"
     names = json.loads((schemas / "providers/us-east-1.json").read_text())
     schema: dict[str, Any] = json.loads((schemas / f"resources/{names[kind]}.json").read_text())
     return schema
@@ -87,8 +92,8 @@ def test_the_role_may_do_what_cloudformation_needs_for_each_type_and_nothing_els
 
 def test_each_action_has_an_arn_that_it_accepts(roles: dict[str, Any]) -> None:
     """AWS refuses an action that accepts no ARN unless the resource is `*`."""
-    services = json.loads((DATA / "AdditionalSpecs/Policies.json").read_text())
-    for name in ("ChangesetPolicy", "ExecutePolicy", "DeployPolicy"):
+    services = json.loads((find_data() / "AdditionalSpecs/Policies.json").read_text())
+    for name in ("ChangesetPolicy", "ExecutePolicy", "SmokePolicy", "DeployPolicy"):
         for statement in read_statements(roles[name]):
             for action in statement["Action"]:
                 service, _, verb = action.partition(":")

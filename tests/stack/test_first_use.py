@@ -187,7 +187,9 @@ def assume(stack: Stack, clone: Path, run: Run) -> Assume:
     _, deploy = read_commands("docs/operations.md", "Deploying")
     provider = f"ProviderArn=arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
     printed = run(
-        deploy.replace("Stage=prod", f"Stage=prod {provider}").replace("OWNER_ID", "1").replace("REPOSITORY_ID", "2")
+        deploy.replace('"Stage=$STAGE"', f'"Stage=$STAGE" {provider}')
+        .replace("OWNER_ID", "1")
+        .replace("REPOSITORY_ID", "2")
     )
     arns = dict(re.findall(r"environment (\S+)\t(\S+)", printed))
     # The emulator has no HTTPS, which the policy of SAM's bucket requires.
