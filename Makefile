@@ -15,7 +15,10 @@ export SAM_CLI_TELEMETRY = 0
 
 MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 SAM = tools/sam/.venv/bin/sam
-STACK = PYTHONPATH=tools $(PYTHON) -m local_stack --state $(STATE)
+TOOL = PYTHONPATH=functions:tools $(PYTHON)
+STACK = $(TOOL) -m local_stack --state $(STATE)
+# A command for the local stack or for a stack on AWS. CONFIG chooses, as for sam.
+OPERATE = $(if $(filter local,$(CONFIG)),$(STACK),$(TOOL) tools/operate.py --stack 'sessions-$(CONFIG)')
 APP_TOOLS = .venv/.synced
 SAM_TOOLS = tools/sam/.venv/.synced
 EMULATOR_TOOLS = tools/emulator/.venv/.synced
@@ -29,8 +32,8 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help start page url token logs watch stop check test invoke lint load bench build build-local \
-  docs screenshot deploy changeset replay restore clean
+.PHONY: help start stop page logs watch check test url token import user outputs lint invoke load bench \
+  build build-local docs screenshot deploy changeset smoke replay restore clean
 
 help: # the default; a line of `##` is a heading, and `##` after a target describes it
 	awk -F ':.*## ' '/^## / { print "\n" substr($$0, 4) } \
@@ -43,13 +46,6 @@ start: build-local $(EMULATOR_TOOLS) ## start or update the local stack; print i
 
 stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack and remove its files
 	if [ -d $(STATE) ]; then $(STACK) stop; fi
-
-url: $(APP_TOOLS) ## print the local URL of POST /sessions
-	$(STACK) url
-
-token: USER = ada@example.com
-token: $(APP_TOOLS) ## print a token of a demo user [USER=ada@example.com]
-	$(STACK) token --user '$(USER)'
 
 page: USER = ada@example.com
 page: $(APP_TOOLS) ## renew the token of the page to try the API; print its URL [USER=ada@example.com]
@@ -66,6 +62,28 @@ check: static ## check format, lint rules and types; run the unit tests
 
 test: lint build build-local $(EMULATOR_TOOLS) $(NODE_CLIENT) ## run everything that CI runs
 	.venv/bin/pytest tests/unit tests/integration tests/artifact tests/stack tests/sam -rs --cov --cov-report=term
+
+## Directory and users, on the local stack or on AWS
+
+url token outputs import user: CONFIG = local
+
+url: $(APP_TOOLS) ## print the URL of POST /sessions [CONFIG=local]
+	$(OPERATE) url
+
+token: USER = ada@example.com
+token: $(APP_TOOLS) ## print a token of a user [USER=ada@example.com CONFIG=local]
+	$(OPERATE) token --user '$(USER)'
+
+import: $(APP_TOOLS) ## import a directory document: DOCUMENT=its file [CONFIG=local]
+	$(if $(DOCUMENT),,$(error Set DOCUMENT to the file of a directory document))
+	$(OPERATE) import --document '$(DOCUMENT)'
+
+user: $(APP_TOOLS) ## add a user, or change its password: EMAIL=its address [CONFIG=local]
+	$(if $(EMAIL),,$(error Set EMAIL to the address of a user))
+	$(OPERATE) user --user '$(EMAIL)'
+
+outputs: $(APP_TOOLS) ## print the outputs of the stack, such as UserPoolId [CONFIG=local]
+	$(OPERATE) outputs
 
 ## Tests and measurements
 
@@ -84,7 +102,7 @@ static: $(APP_TOOLS)
 
 invoke: EVENT = events/create-session.json
 invoke: build-local ## run an event in the container of Lambda's runtime [EVENT=events/create-session.json]
-	PYTHONPATH=functions:tools $(PYTHON) tools/invoke.py '$(EVENT)'
+	$(TOOL) tools/invoke.py '$(EVENT)'
 
 load: DURATION = 120
 load: STATE = .aws-sam/load
@@ -104,7 +122,7 @@ build: .aws-sam/build/template.yaml ## build for AWS: arm64
 build-local: .aws-sam/local/template.yaml ## build for the local stack: the architecture of this machine
 
 docs: $(APP_TOOLS) ## write the generated documents and tables: OpenAPI, events, docs/api.md, licences
-	PYTHONPATH=functions:tools $(PYTHON) -m docs
+	$(TOOL) -m docs
 
 screenshot: build-local $(EMULATOR_TOOLS) ## write docs/api-page.png with the tests of the page; needs chromedriver
 	.venv/bin/pytest tests/stack/test_page.py -rs --screenshot docs/api-page.png
@@ -121,6 +139,10 @@ deploy changeset: CONFIG = dev
 deploy changeset: $(APP_TOOLS) $(SAM_TOOLS)
 	tools/step 'Building for AWS ($(ARCHITECTURE))' $(SAM) build --config-env $(CONFIG)
 	$(SAM) deploy --config-env $(CONFIG) $(EXECUTE)
+
+smoke: CONFIG = dev
+smoke: $(APP_TOOLS) ## prove that a stack works; UPDATING=yes repeats it until an update ends [CONFIG=dev]
+	$(OPERATE) smoke $(if $(UPDATING),--updating)
 
 replay: CONFIG = dev
 replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [CONFIG=dev]

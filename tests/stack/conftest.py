@@ -21,7 +21,7 @@ type SignIn = Callable[[str], dict[str, str]]
 
 def command(state: Path, *arguments: str) -> list[str]:
     """Return the command line of tools/local_stack for the stack with this state folder."""
-    python = ["env", f"PYTHONPATH={ROOT / 'tools'}", sys.executable]
+    python = ["env", f"PYTHONPATH={ROOT / 'functions'}:{ROOT / 'tools'}", sys.executable]
     return [*python, "-m", "local_stack", "--state", str(state), *arguments]
 
 

@@ -6,13 +6,16 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deployed_stack import RefusedError, listen, read_outputs, sessions_url
 from local_stack import demo, emulator
-from local_stack.deployment import deploy, read_outputs, sessions_url
+from local_stack.deployment import STACK_NAME, deploy
+from operate import COMMANDS, add_options, operate
 
 PORT = 4566  # the usual port of AWS emulators
 USAGE = """
@@ -49,7 +52,7 @@ def start(state: Path, wanted: int | None) -> None:
         if not running:
             emulator.stop_emulator(state)
         raise
-    print(USAGE.format(page=page, url=sessions_url(), token=token, user=demo.USER))
+    print(USAGE.format(page=page, url=sessions_url(read_outputs(STACK_NAME)), token=token, user=demo.USER))
 
 
 def stop(state: Path) -> None:
@@ -71,54 +74,46 @@ def print_logs() -> None:
 
 def watch() -> None:
     """Print each event of the bus as a line of JSON until Ctrl-C. Remove the rule and the queue at the end."""
-    events, sqs = boto3.client("events"), boto3.client("sqs")
-    bus, name = read_outputs()["EventBusName"], f"watch-{os.getpid()}"
-    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
-    queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["sessions"]}')
-    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": name, "Arn": queue_arn}])
-    try:
+    outputs = read_outputs(STACK_NAME)
+    with suppress(KeyboardInterrupt), listen(outputs, f"watch-{os.getpid()}", {"source": ["sessions"]}) as receive:
         print("Waiting for events; Ctrl-C ends it.", file=sys.stderr, flush=True)
         while True:
-            received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=20)
-            for message in received.get("Messages", []):
-                print(message["Body"], flush=True)
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    except KeyboardInterrupt:
-        pass
-    finally:
-        events.remove_targets(Rule=name, EventBusName=bus, Ids=[name])
-        events.delete_rule(Name=name, EventBusName=bus)
-        sqs.delete_queue(QueueUrl=queue)
+            for event in receive(20):
+                print(event, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="local_stack", description=__doc__)
-    parser.add_argument("command", choices=["start", "stop", "page", "url", "token", "logs", "watch"])
+    parser.add_argument("command", choices=["start", "stop", "page", "logs", "watch", *COMMANDS])
     parser.add_argument("--state", type=Path, default=emulator.ROOT / ".local", help="the state folder of the stack")
     parser.add_argument("--port", type=int, help=f"start: a port of 127.0.0.1, or 0 for a free one (default: {PORT})")
-    parser.add_argument("--user", default=demo.USER, help="page, token: the email address of a user")
+    add_options(parser)
+    parser.set_defaults(user=demo.USER)
     arguments = parser.parse_args()
     actions: dict[str, Callable[[], None]] = {
         "start": lambda: start(arguments.state, arguments.port),
         "stop": lambda: stop(arguments.state),
         "page": lambda: print(demo.publish_page(arguments.user)),
-        "url": lambda: print(sessions_url()),
-        "token": lambda: print(demo.create_token(arguments.user)),
         "logs": print_logs,
         "watch": watch,
     }
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals clean up
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)  # both signals clean up
     if running := emulator.find_emulator(arguments.state):
         emulator.use_endpoint(f"http://127.0.0.1:{running.port}")
     elif arguments.command not in {"start", "stop"}:
         raise SystemExit("The local stack is not running: run make start.")
     try:
-        actions[arguments.command]()
+        if arguments.command in COMMANDS:
+            operate(STACK_NAME, arguments, lambda _: demo.PASSWORD)
+        else:
+            actions[arguments.command]()
     except KeyboardInterrupt:
         raise SystemExit("Interrupted.") from None
     except BrokenPipeError:  # the reader has ended, as in make logs | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except RefusedError as error:
+        raise SystemExit(str(error)) from None
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(f"The local AWS refused: {error}") from None
 

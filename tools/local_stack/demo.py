@@ -2,15 +2,14 @@
 
 import json
 import os
-from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
 from string import Template
 
 import boto3
-from botocore.exceptions import ClientError
 
-from local_stack.deployment import read_outputs, sessions_url
+import deployed_stack as stack
+from local_stack.deployment import STACK_NAME
 from local_stack.emulator import ROOT
 
 USER = "ada@example.com"
@@ -21,38 +20,15 @@ BUCKET = "page"
 
 def add_demo_data() -> None:
     """Import the demo directory with the deployed function, and add the demo users to the pool. Safe to repeat."""
-    function, pool = read_outputs()["ImportDirectoryFunctionName"], read_outputs()["UserPoolId"]
-    document = (ROOT / "events/import-directory.json").read_bytes()
-    reply = boto3.client("lambda").invoke(FunctionName=function, Qualifier="live", Payload=document)
-    answer = json.load(reply["Payload"])
-    if "FunctionError" in reply or "errors" in answer:
-        raise SystemExit(f"The function refused the demo directory: {answer}")
-    cognito = boto3.client("cognito-idp")
+    outputs = stack.read_outputs(STACK_NAME)
+    stack.import_document(outputs, (ROOT / "events/import-directory.json").read_bytes())
     for email, groups in GROUPS.items():
-        with suppress(cognito.exceptions.UsernameExistsException):
-            cognito.admin_create_user(
-                UserPoolId=pool,
-                Username=email,
-                UserAttributes=[{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}],
-            )
-        cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=PASSWORD, Permanent=True)
-        for group in groups:
-            cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=group)
+        stack.make_user(outputs, email, PASSWORD, groups)
 
 
 def create_token(email: str) -> str:
     """Return a new access token of a user of the pool."""
-    outputs = read_outputs()
-    try:
-        reply = boto3.client("cognito-idp").admin_initiate_auth(
-            UserPoolId=outputs["UserPoolId"],
-            ClientId=outputs["UserPoolClientId"],
-            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
-        )
-    except ClientError as error:
-        raise SystemExit(f"{email} cannot sign in: {error.response['Error']['Message']}") from None
-    return reply["AuthenticationResult"]["AccessToken"]
+    return stack.create_token(stack.read_outputs(STACK_NAME), email, PASSWORD)
 
 
 def publish_page(email: str) -> str:
@@ -64,7 +40,8 @@ def publish_page(email: str) -> str:
     viewer = Path(str(distribution("aws-lambda-powertools").locate_file("aws_lambda_powertools")))
     viewer /= "event_handler/openapi/swagger_ui"
     script, style = "swagger-ui-bundle.min.js", "swagger-ui.min.css"
-    servers = {"servers": [{"url": sessions_url().removesuffix("/sessions")}]}
+    url = stack.sessions_url(stack.read_outputs(STACK_NAME))
+    servers = {"servers": [{"url": url.removesuffix("/sessions")}]}
     document = json.loads((ROOT / "docs/openapi.json").read_text()) | servers
     page = Template(Path(__file__).with_name("page.html").read_text()).substitute(user=email, token=create_token(email))
     s3 = boto3.client("s3")

@@ -1,15 +1,15 @@
-"""The deployment of the built template to the emulator, and the outputs of the deployed stack."""
+"""The deployment of the built template to the emulator."""
 
 import os
 import platform
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import boto3
 import yaml
 
+from deployed_stack import describe_stack, read_outputs
 from local_stack.emulator import ROOT, last_line
 
 SAM = ROOT / "tools/sam/.venv/bin/sam"
@@ -42,27 +42,12 @@ def deploy(state: Path) -> None:
 
 def apply_cors() -> None:
     """Apply the CORS configuration of the template, which the emulator's CloudFormation ignores."""
-    deployed = {each["ParameterKey"]: each["ParameterValue"] for each in describe_stack()["Parameters"]}
+    deployed = {each["ParameterKey"]: each["ParameterValue"] for each in describe_stack(STACK_NAME)["Parameters"]}
     api = yaml.safe_load(BUILT.read_text())["Resources"]["Api"]["Properties"]
     _, cors, _ = api["CorsConfiguration"]["Fn::If"]
     resolved = {key: deployed[each["Ref"]].split(",") for key, each in cors.items() if isinstance(each, dict)}
-    gateway, api_id = boto3.client("apigatewayv2"), read_outputs()["ApiId"]
+    gateway, api_id = boto3.client("apigatewayv2"), read_outputs(STACK_NAME)["ApiId"]
     if resolved["AllowOrigins"] != [""]:
         gateway.update_api(ApiId=api_id, CorsConfiguration=cors | resolved)
     else:
         gateway.delete_cors_configuration(ApiId=api_id)
-
-
-def describe_stack() -> Any:  # noqa: ANN401
-    """Return CloudFormation's description of the deployed stack."""
-    return boto3.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
-
-
-def read_outputs() -> dict[str, str]:
-    """Return the outputs of the deployed stack."""
-    return {output["OutputKey"]: output["OutputValue"] for output in describe_stack()["Outputs"]}
-
-
-def sessions_url() -> str:
-    """Return the local URL of POST /sessions. It needs single quotes in a shell, because the stage is `$default`."""
-    return f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api/{read_outputs()['ApiId']}/$default/sessions"
