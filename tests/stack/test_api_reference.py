@@ -26,7 +26,9 @@ SNIPPETS = read_code_blocks(ROOT / "docs/api.md")
 FILES = {
     named[1]: snippet.content for snippet in SNIPPETS if (named := re.match(r"(?:#|//) (\S+\.\w+)\n", snippet.content))
 }
-SET_UP, *COMMANDS = [snippet for snippet in SNIPPETS if snippet.language == "bash" and not snippet.info]
+BASH = [snippet for snippet in SNIPPETS if snippet.language == "bash" and not snippet.info]
+SET_UP = "".join(snippet.content for snippet in BASH if snippet.content.startswith("export "))
+COMMANDS = [snippet for snippet in BASH if not snippet.content.startswith("export ")]
 SHOWN = {
     snippet.content: after.content
     for snippet, after in pairwise(SNIPPETS)
@@ -36,8 +38,9 @@ NEEDS_NODE = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm"
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> str:
-    """Run a command that must succeed, and return its output."""
-    return run_bash(command, folder, os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | environment, 60)
+    """Run a command that must succeed, and return its output. Applications have no AWS credentials."""
+    shell = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return run_bash(command, folder, shell | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | environment, 60)
 
 
 def mask(printed: str) -> str:
@@ -65,10 +68,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(stack: Stack) -> dict[str, str]:
-    """The variables of the first snippet, which runs in the repository, for the stack of the tests."""
-    variables = ["BASE_URL", "TOKEN"]
+    """The variables that the page exports in the repository, for the stack of the tests."""
+    variables = re.findall(r"^export (\w+)=", SET_UP, re.MULTILINE)
     show = "".join(f'\necho "${name}"' for name in variables)
-    values = run(SET_UP.content + show, ROOT, {"MAKEFLAGS": f" -- STATE={stack.state}"}).split()
+    values = run(SET_UP + show, ROOT, {"MAKEFLAGS": f" -- STATE={stack.state}"}).split()
     return dict(zip(variables, values, strict=True)) | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "NPM_CONFIG_OFFLINE": "true",
@@ -110,7 +113,7 @@ def test_a_snippet_runs_or_the_page_says_that_it_does_not() -> None:
     assert {snippet.info for snippet in marked} == {"not-run"}
     assert {snippet.language for snippet in marked} == {"bash", "swift", "csharp"}
     assert all("not run" in snippet.above.lower() for snippet in marked)
-    commands = [snippet.content for snippet in (SET_UP, *COMMANDS)]
+    commands = [snippet.content for snippet in BASH]
     run_or_saved = [snippet.content for snippet in SNIPPETS if not snippet.info]
     assert set(run_or_saved) == {*commands, *SHOWN.values(), *FILES.values()}
 
@@ -121,4 +124,4 @@ def test_the_page_installs_the_versions_that_the_tests_use() -> None:
     )
     package = json.loads((ROOT / "tests/clients/package.json").read_text())
     node = package["dependencies"] | package["devDependencies"]
-    assert installed == node | {"servicestack": version("servicestack")}
+    assert installed == node | {name: version(name) for name in ("pycognito", "servicestack")}
