@@ -17,7 +17,7 @@ from sessions.idempotency import derive_session_id
 from sessions.references import Caller
 
 USERS = {"member": ["User"], "guest": [], "stranger": ["User"]}  # with their groups; the stranger has another account
-PAUSE_SECONDS = 10  # between two rounds: a canary of ten minutes gets about 40 of their requests
+PAUSE_SECONDS = 10  # between two rounds: a canary of ten minutes gets about 25 of their requests
 EVENT_SECONDS = 120
 RESPONSE_SECONDS = 30  # the gateway waits 26
 

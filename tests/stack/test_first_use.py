@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -120,8 +121,11 @@ def run(stack: Stack, clone: Path) -> Run:
 def first_use(stack: Stack, run: Run) -> dict[str, Any]:
     """The output of the first deploy's commands: all of it, the session, the token; and the zips that they uploaded."""
     before = stored_builds(stack)
-    printed = run("\n".join(read_commands("docs/operations.md", "First deploy")) + '\nprintf "\\n%s" "$TOKEN"')
-    *_, session, token = printed.splitlines()
+    password = {"PASSWORD": f"Aa1-{secrets.token_hex(12)}"}
+    printed = run("\n".join(read_commands("docs/operations.md", "First deploy, step by step")), **password)
+    token = run("make -s token USER=ada@example.com CONFIG=dev", **password).strip()
+    assert password["PASSWORD"] not in printed
+    session = printed.splitlines()[-1]
     return {"printed": printed, "session": session, "token": token, "new": stored_builds(stack) - before}
 
 
@@ -129,6 +133,7 @@ def test_the_commands_of_the_first_deploy_create_a_session(stack: Stack, first_u
     session = json.loads(first_use["session"])
     assert (session["createdBy"], session["channel"], session["toAddress"]) == ("ada", "Voice", "+15557654321")
     assert '{"accounts": 2, "put": 25, "deleted": 0}' in first_use["printed"]
+    assert " ms  receive its event" in first_use["printed"]
     key = {"pk": f"{session['accountId']}#{session['id']}"}
     table = boto3.resource("dynamodb", endpoint_url=stack.endpoint).Table(physical_ids(stack)["SessionsTable"])
     assert table.get_item(Key=key)["Item"]["toAddress"] == "+15557654321"
@@ -223,8 +228,8 @@ def test_the_workflow_prod_shows_a_changeset_and_executes_it_after_approval(
     assume: Assume,
 ) -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/prod.yml").read_text())["jobs"]
-    (show,), (execute,) = (
-        [step["run"] for step in jobs[job]["steps"] if "run" in step] for job in ("changeset", "deploy")
+    show, execute = (
+        "\n".join(step["run"] for step in jobs[job]["steps"] if "run" in step) for job in ("changeset", "deploy")
     )
     settings = clone / "samconfig.toml"
     settings.write_text(settings.read_text().replace('"Stage=dev', '"Stage=dev LogRetentionDays=7'))
@@ -246,8 +251,9 @@ def test_the_workflow_prod_shows_a_changeset_and_executes_it_after_approval(
     assert re.search(r"Modify +SessionsLogGroup ", summary.read_text())
     assert retention() == 30
     with pytest.raises(AssertionError, match=r"not authorized to perform: cloudformation:ExecuteChangeSet"):
-        run(execute, CHANGESET=changeset, STACK="sessions-dev", **changeset_role)
-    run(execute, CHANGESET=changeset, STACK="sessions-dev", **assume("prod", "prod"))
+        run(execute, CHANGESET=changeset, CONFIG="dev", STACK="sessions-dev", **changeset_role)
+    printed = run(execute, CHANGESET=changeset, CONFIG="dev", STACK="sessions-dev", **assume("prod", "prod"))
+    assert " ms  receive its event" in printed
     assert retention() == 7
 
 

@@ -53,7 +53,7 @@ def test_a_job_has_only_the_rights_that_it_needs_and_a_timeout(name: str) -> Non
     workflow, _, short = name.partition("/")
     assert WORKFLOWS[workflow]["permissions"] == {}
     read, assume = {"contents": "read"}, {"id-token": "write"}
-    rights = {"dev/deploy": read | assume, "prod/changeset": read | assume, "prod/deploy": assume}
+    rights = {"dev/deploy": read | assume, "prod/changeset": read | assume, "prod/deploy": read | assume}
     assert JOBS[name]["permissions"] == rights.get(name, read)
     assert JOBS[name].get("environment") == DEPLOYING.get(name)
     assert "timeout-minutes" in JOBS[name] or "uses" in JOBS[name]  # the called workflow has a timeout
