@@ -106,7 +106,8 @@ class Trial:
     def create(self, token: str, key: str = "") -> urllib3.BaseHTTPResponse:
         """Create a session with this key or a new one."""
         self.keys.append(key or secrets.token_hex(16))
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": self.keys[-1]}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": self.keys[-1]}
+        headers["Authorization"] = f"Bearer {token}"
         body = json.dumps({"channel": "Voice", "displayName": self.account})
         return urllib3.request("POST", self.url, body=body, headers=headers, timeout=RESPONSE_SECONDS, retries=False)
 
