@@ -188,7 +188,9 @@ def test_the_documented_commands_protect_a_stack(stack: Stack, run: Run, first_u
 def assume(stack: Stack, clone: Path, run: Run) -> Assume:
     """A function that returns credentials of a role of docs/github-roles.yaml for the tokens of an environment."""
     template = clone / "docs/github-roles.yaml"
-    template.write_text(template.read_text().replace("sessions-${Stage}", "sessions-dev"))
+    # The emulator checks PutTargets and RemoveTargets of the smoke test on the bus. AWS checks them on the rule.
+    content = template.read_text().replace("rule/sessions-${Stage}/smoke-*", "*")
+    template.write_text(content.replace("sessions-${Stage}", "sessions-dev"))
     _, deploy = read_commands("docs/operations.md", "Deploying")
     provider = f"ProviderArn=arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
     printed = run(
