@@ -87,14 +87,18 @@ class Trial:
             if replayed.headers.get("Idempotent-Replayed") != "true" or replayed.data != created.data:
                 raise UnexpectedError("got another session, or no Idempotent-Replayed")
         with step("read the session"):
-            if expect(self.read(session["id"], tokens["member"]), 200).data != created.data:
+            if expect(self.call("GET", session["id"], tokens["member"]), 200).data != created.data:
                 raise UnexpectedError("got another session")
         with step("refuse to read it without a token: 401"):
-            expect(self.read(session["id"], None), 401)
+            expect(self.call("GET", session["id"], None), 401)
         with step("refuse to read it without the role: 403"):
-            expect(self.read(session["id"], tokens["guest"]), 403)
+            expect(self.call("GET", session["id"], tokens["guest"]), 403)
         with step("refuse to read it in another account: 404"):
-            expect(self.read(session["id"], tokens["stranger"]), 404)
+            expect(self.call("GET", session["id"], tokens["stranger"]), 404)
+        with step("end it"):
+            expect(self.call("DELETE", session["id"], tokens["member"]), 204)
+            if not expect(self.call("GET", session["id"], tokens["member"]), 200).json()["ended"]:
+                raise UnexpectedError("it has not ended")
         with step("receive its event"):
             sessions, deadline = [session], time.monotonic() + EVENT_SECONDS
             while not any(json.loads(event)["detail"]["session"] in sessions for event in receive(5)):
@@ -111,11 +115,11 @@ class Trial:
         body = json.dumps({"channel": "Voice", "displayName": self.account})
         return urllib3.request("POST", self.url, body=body, headers=headers, timeout=RESPONSE_SECONDS, retries=False)
 
-    def read(self, session_id: str, token: str | None) -> urllib3.BaseHTTPResponse:
-        """Read a session, with a token if there is one."""
+    def call(self, method: str, session_id: str, token: str | None) -> urllib3.BaseHTTPResponse:
+        """Read or end a session, with a token if there is one."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return urllib3.request(
-            "GET", f"{self.url}/{session_id}", headers=headers, timeout=RESPONSE_SECONDS, retries=False
+            method, f"{self.url}/{session_id}", headers=headers, timeout=RESPONSE_SECONDS, retries=False
         )
 
     def remove_users(self) -> None:

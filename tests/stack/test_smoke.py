@@ -10,7 +10,13 @@ from collections.abc import Iterator
 import pytest
 from stack.conftest import Stack, command
 
-STEPS = ["import two accounts", "create a session", "refuse to read it in another account: 404", "receive its event"]
+STEPS = [
+    "import two accounts",
+    "create a session",
+    "refuse to read it in another account: 404",
+    "end it",
+    "receive its event",
+]
 
 
 def start(stack: Stack) -> subprocess.Popen[str]:
