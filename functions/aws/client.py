@@ -38,7 +38,7 @@ CALL_SECONDS = 8.0  # the longest time of a call with its retries
 # The longest time of an operation that repeats its call: a lookup with unprocessed keys, or an update with conflicts.
 ROUNDS_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
 ATTEMPTS_MAX = 4
-NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit while the outcome of no attempt is unknown
+NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit if DynamoDB certainly applied no attempt
 
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
 # botocore raises ValueError, AttributeError and TypeError for damaged answers: not UTF-8, or JSON of another shape.

@@ -4,10 +4,10 @@ A document is the whole state of each account that it names. In these accounts, 
 that is not in the document. It leaves other accounts alone. It checks the whole document before it writes. Repeating a
 write is safe. To complete an interrupted import, run it or a newer document again. The order of the writes:
 
-    1  delete addresses that the document omits    a removed user cannot sign in from here on
+    1  delete addresses that the document omits    sign-ins of removed users get no claims from here on
     2  delete other omitted entries
     3  put other entries
-    4  put addresses                               nobody signs in before the account is complete
+    4  put addresses                               no sign-in gets claims before the account is complete
 
 A removed user keeps access until the last token of the user expires.
 

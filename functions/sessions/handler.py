@@ -45,8 +45,8 @@ warm_up(store.client, store.SESSIONS_TABLE)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request: an HTTP API event (payload 2.0). Raise nothing.
 
-    Log one INFO line with ids, outcome and milliseconds. The line is also a metric, except for a successful read. A
-    failure of the service logs an ERROR line with the traceback first. No line contains values of the request.
+    Log one INFO line with ids, outcome and milliseconds. The line is also a metric, except for Found and AlreadyEnded.
+    A failure of the service logs an ERROR line with the traceback first. No line contains values of the request.
     """
     started = time.perf_counter()
     if cold_start.is_cold_start:
@@ -83,7 +83,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def make_metric(outcome: str, channel: str | None) -> dict[str, Any]:
     """Return the fields that make a log line a metric of CloudWatch (embedded metric format).
 
-    Return no fields for a successful read.
+    Return no fields for Found and AlreadyEnded.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """

@@ -33,10 +33,11 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
 
 
 def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
-    """Return whether a request repeats the earlier one that has this fingerprint, and this address in its session.
+    """Return whether a request equals the earlier request that has this fingerprint.
 
-    The fingerprint omits a `fromAddress` that was the caller's email address, which may have changed since. So compare
-    the request as it is, and without a `fromAddress` that the session has.
+    `from_address` is that of the earlier session. A fingerprint omits a `fromAddress` that equals the email address of
+    the caller, and this address may have changed since. So compare two fingerprints: one with the `fromAddress` of the
+    request, and one that omits it if it equals `from_address`.
     """
     addresses = (None, from_address)
     return (

@@ -220,7 +220,7 @@ class SessionCreated(SessionEvent):
 
 
 class SessionEnded(SessionEvent):
-    """The detail of the event that announces the end of a session. A session that was created ended has none."""
+    """The detail of the event that announces the end of a session. If a create sets Disconnected, there is none."""
 
     ended_by: str
     """The id of the user who ended the session."""

@@ -51,9 +51,9 @@ def read_idempotency_key(event: dict[str, Any]) -> str | None:
 def read_request(event: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
     """Return the valid fields of a create, from body and query string, and an error for each invalid one.
 
-    If both contain a field, the body wins. There is one exception: on `/sessions` the query string wins over JSON.
-    ServiceStack does the same (RestPath.CreateRequest, GenericHandler.CreateRequestAsync). Raise ServiceError:
-    UnsupportedMediaType, RequestTooLarge, SerializationException.
+    On `/sessions` and `/sessions.json` the query string wins, unless the Content-Type is that of a form. Otherwise the
+    body wins. ServiceStack does the same (RestPath.CreateRequest, GenericHandler.CreateRequestAsync). Raise
+    ServiceError: UnsupportedMediaType, RequestTooLarge, SerializationException.
     """
     body, query = read_body(event), split_lists(event.get("queryStringParameters") or {})
     query_wins = event["routeKey"].startswith("POST /sessions") and not is_form(event)
@@ -152,7 +152,7 @@ def parse_request(*sources: Mapping[str, Any]) -> tuple[NewSession, list[FieldEr
 def bind(source: Mapping[str, Any], names: Mapping[str, str] = FIELD_NAMES) -> tuple[dict[str, Any], list[FieldError]]:
     """Return the fields of a source by the contract's names, and an error for each repeated one.
 
-    `names` has the contract's name for each name in lower case. Other fields are ignored.
+    `names` maps a lowercase name to its spelling in the contract. Other fields are ignored.
     Null means absent. An empty string means absent too, if the field cannot be empty. ServiceStack does the same.
     """
     fields: dict[str, Any] = {}

@@ -186,9 +186,9 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession | None:
     """Store the attributes in which a session differs from the stored one, once.
 
-    Return None, or the session as another request changed it. The condition is that each of these attributes still has
-    its stored value. One of them is `changeId`, which identifies the latest update of an item. An attempt with an
-    unknown outcome is repeated.
+    Return None, or the session as another request changed it. The condition is that in the table each of these
+    attributes still has the value of `stored`. One of them is `changeId`, which identifies the latest update of an
+    item. An attempt with an unknown outcome is repeated.
 
         outcome of `call`    stored item                  then
         stored               ours                         None
