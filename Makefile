@@ -4,16 +4,14 @@ UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' tools/uv.txt)
 PORT =
 STATE = .local
 
-# The makefiles of the functions and of the layer, which `sam build` runs, read these three.
-export UV = $(CURDIR)/.tools/uv-$(UV_VERSION)/bin/uv
+UV = $(CURDIR)/.tools/uv-$(UV_VERSION)/bin/uv
+# The makefiles of the functions and of the layer, which `sam build` runs, read this one.
 export PYTHON = $(CURDIR)/.venv/bin/python
-export ARCHITECTURE = arm64
 
 # The developer's shell must not change what is built or deployed.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 SAM = tools/sam/.venv/bin/sam
 TOOL = PYTHONPATH=functions:tools $(PYTHON)
 STACK = $(TOOL) -m local_stack --state $(STATE)
@@ -117,9 +115,9 @@ bench: build-local .aws-sam/peers/.installed ## measure the service beside its p
 
 ## Builds and documents
 
-build: .aws-sam/build/template.yaml ## build for AWS: arm64
+build: .aws-sam/build/template.yaml ## build for AWS, as sam build does
 
-build-local: .aws-sam/local/template.yaml ## build for the local stack: the architecture of this machine
+build-local: .aws-sam/local/template.yaml ## build for the local stack: AWS's build, and the wheels of this machine
 
 docs: $(APP_TOOLS) ## write the generated documents and tables: OpenAPI, events, docs/api.md, licences
 	$(TOOL) -m docs
@@ -137,7 +135,7 @@ changeset: ## build and show what a deploy would change [CONFIG=dev]
 
 deploy changeset: CONFIG = dev
 deploy changeset: $(APP_TOOLS) $(SAM_TOOLS)
-	tools/step 'Building for AWS ($(ARCHITECTURE))' $(SAM) build --config-env $(CONFIG)
+	tools/step 'Building for AWS' $(SAM) build --config-env $(CONFIG)
 	$(SAM) deploy --config-env $(CONFIG) $(EXECUTE)
 
 smoke: CONFIG = dev
@@ -196,11 +194,11 @@ $(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
 	touch $@
 
 .aws-sam/build/template.yaml: $(SOURCES) $(APP_TOOLS) $(SAM_TOOLS)
-	tools/step 'Building for AWS ($(ARCHITECTURE))' $(SAM) build
+	tools/step 'Building for AWS' $(SAM) build
 	touch $@
 
-.aws-sam/local/template.yaml: export ARCHITECTURE = $(MACHINE)
+# The emulator runs the functions on this machine: on macOS, or on Linux with glibc or musl.
 .aws-sam/local/template.yaml: $(SOURCES) $(APP_TOOLS) $(SAM_TOOLS)
-	tools/step 'Building for this machine ($(ARCHITECTURE))' $(SAM) build --config-env local \
-	  --build-dir .aws-sam/local --parameter-overrides Architecture=$(ARCHITECTURE)
+	tools/step 'Building for this machine' $(SAM) build --config-env local
+	$(PYTHON) tools/add_host_objects.py .aws-sam/local/DependenciesLayer/python
 	touch $@

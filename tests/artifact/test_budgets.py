@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from artifact.conftest import BUILD, LOCAL
 from benchmarks.subjects import pack, serve
 from conftest import ROOT, make_event
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-LOCAL = ROOT / ".aws-sam/local"
-BUILDS = [ROOT / ".aws-sam/build", LOCAL]
 MODULES_MAX = 460
 ZIPPED_MAX, UNZIPPED_MAX = 9_000_000, 25_000_000
 SERVICES = {"dynamodb", "events", "sqs"}
@@ -145,18 +144,16 @@ def test_no_module_is_compiled_at_a_start(plain_create: Probe) -> None:
     assert [name for name in plain_create.compiled if name.endswith(".py")] == []
 
 
-@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)
-def test_function_and_layer_are_within_their_size_budget(build: Path, tmp_path: Path) -> None:
-    archives, unzipped = pack(build, tmp_path)
+def test_function_and_layer_are_within_their_size_budget(tmp_path: Path) -> None:
+    archives, unzipped = pack(BUILD, tmp_path)
     assert sum(archive.stat().st_size for archive in archives) <= ZIPPED_MAX
     assert 0 < unzipped <= UNZIPPED_MAX
 
 
-@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.name)
-def test_the_layer_has_botocore_data_only_of_the_services_that_the_functions_call(build: Path) -> None:
+def test_the_layer_has_botocore_data_only_of_the_services_that_the_functions_call() -> None:
     sources = [path.read_text() for path in (ROOT / "functions").rglob("*.py")]
     called = {name for source in sources for name in re.findall(r'(?:make|create)_client\(\s*"(\w+)"', source)}
-    data = build / "DependenciesLayer/python/botocore/data"
+    data = BUILD / "DependenciesLayer/python/botocore/data"
     endpoints = json.loads((data / "endpoints.json").read_text())
     assert called == SERVICES
     assert {folder.name for folder in data.iterdir() if folder.is_dir()} == SERVICES

@@ -105,7 +105,6 @@ def run(stack: Stack, clone: Path) -> Run:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",  # the AWS CLI
-        "MAKEFLAGS": f" -- ARCHITECTURE={ARCHITECTURE}",  # overrides the Makefile, as on make's command line
         "SAM_CLI_POLL_DELAY": "0.1",
         "TMPDIR": str(clone.parent / "tmp"),  # sam leaves its zips there
         "NO_PROXY": "127.0.0.1,.localhost",

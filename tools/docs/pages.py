@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from docs import licences, openapi, reference, tables
+from docs import layer, licences, openapi, reference, tables
 from docs.schemas import ROOT
 from sessions import models, rules
 
@@ -45,4 +45,6 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/openapi.json": lambda: dump(openapi.make_openapi()),
     "docs/events/SessionCreated.json": lambda: dump(openapi.make_event_schema(models.SessionCreated)),
     "docs/events/SessionEnded.json": lambda: dump(openapi.make_event_schema(models.SessionEnded)),
+    "layers/dependencies/requirements.txt": layer.make_requirements,
+    "layers/dependencies/sbom.cdx.json": layer.make_sbom,
 } | {path: partial(make_page, path) for path in PAGES}
