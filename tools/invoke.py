@@ -1,6 +1,6 @@
 """Run an event in its function, in the container of Lambda's runtime, with an AWS in memory that holds the demo data.
 
-The local stack cannot serve the container, because it listens on 127.0.0.1 only.
+It needs no local stack. `sam local invoke` runs an event with the tables of the local stack.
 """
 
 import ipaddress

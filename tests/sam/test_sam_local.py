@@ -16,8 +16,10 @@ import pytest
 import urllib3
 from conftest import DOCUMENTED, ROOT, describe
 from markdown import read_commands
+from stack.conftest import run
 
 import invoke
+from local_stack.deployment import ARCHITECTURE
 
 # One event for each function, and a replay. tests/integration runs all events in memory.
 EVENTS = ["create-session-with-references", "get-session", "publish-events", "import-directory", "add-claims"]
@@ -113,16 +115,15 @@ def test_make_invoke_names_a_missing_event(tmp_path: Path) -> None:
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[str]:
     """The URL of sam local start-api, started as the README says, on a free port."""
-    [start] = [command for command in read_commands(ROOT / "README.md") if " local start-api " in command]
+    start = read_sam_command("start-api")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             ["/bin/sh", "-c", f"exec {start} --port {port}"],
             cwd=ROOT,
-            env=environment | {"AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0", "TMPDIR": str(tmp_path)},
+            env=sam_environment(tmp_path),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -137,6 +138,20 @@ def api(tmp_path: Path) -> Iterator[str]:
             process.wait(60)
 
 
+def read_sam_command(name: str) -> str:
+    """Return a command `sam local …` of the README, for this machine and without a pull of the image."""
+    [command] = [command for command in read_commands(ROOT / "README.md") if f"sam local {name} " in command]
+    return command.replace("Architecture=x86_64", f"Architecture={ARCHITECTURE} --skip-pull-image")
+
+
+def sam_environment(tmp: Path) -> dict[str, str]:
+    """Return the environment of a developer without an AWS account."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    path = f"{ROOT / 'tools/sam/.venv/bin'}:{os.environ['PATH']}"
+    added = {"PATH": path, "AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0", "TMPDIR": str(tmp)}
+    return kept | added
+
+
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -147,3 +162,48 @@ def test_start_api_of_the_readme_serves_requests_without_claims(api: str) -> Non
     reply = urllib3.request("POST", f"{api}/sessions", body="{}", headers=headers, timeout=120, retries=False)
     assert reply.status == 401
     assert reply.json()["responseStatus"]["errorCode"] == "Unauthorized"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with the project's files that `sam local` reads, and without a local stack."""
+    for name in ("samconfig.toml", "template.yaml", "events", ".aws-sam"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def sam_local_invoke(project: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", read_sam_command("invoke")],
+        cwd=project,
+        env=sam_environment(project) | {"AWS_ACCESS_KEY_ID": "the", "AWS_SECRET_ACCESS_KEY": "developer's"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_sam_local_invoke_of_the_readme_creates_a_session_in_the_local_stack(project: Path) -> None:
+    state = project / ".local"
+    try:
+        started = run(state, "start", "--port", "0")
+        assert started.returncode == 0, started.stderr
+        invoked = sam_local_invoke(project)
+        assert '"statusCode": 200' in invoked.stdout, invoked.stderr
+        session = json.loads(json.loads(invoked.stdout)["body"])
+        lock = json.loads((state / "lock").read_text())
+        reply = urllib3.request(
+            "GET",
+            f"{run(state, 'url').stdout.strip()}/{session['id']}",
+            headers={"Authorization": f"Bearer {run(state, 'token').stdout.strip()}"},
+        )
+        assert reply.json() == session
+        outside = f"http://{invoke.find_address()}:{lock['port']}/_ministack/ready"
+        assert urllib3.request("GET", outside, headers={"Host": "host.docker.internal"}).status == 403
+    finally:
+        run(state, "stop")
+
+
+def test_sam_local_invoke_without_the_local_stack_names_the_missing_file(project: Path) -> None:
+    assert "'.local/made-by-make-start.json' does not exist" in sam_local_invoke(project).stderr

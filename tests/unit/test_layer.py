@@ -54,6 +54,7 @@ def test_the_developers_shell_does_not_change_the_bytecode_of_a_function(
     monkeypatch.setenv(variable, value)
     build("functions", "build-AddClaimsFunction", tmp_path, sys.executable)
     assert read_flags(tmp_path / "directory/add_claims.py") == UNCHECKED_HASH
+    assert not (ROOT / "functions/elsewhere").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,24 @@
 The emulator runs functions with its own interpreter, whose packages would hide a package that a layer lacks. This file
 points it to an interpreter without packages. It also puts the guard before the emulator.
 
-    usage: launch.py FOLDER     makes the virtual environment of that interpreter in FOLDER
+    usage: launch.py FOLDER SECRET ADDRESS...
+
+FOLDER gets the virtual environment of that interpreter. SECRET is the guard's. Each ADDRESS is a host and a port.
 """
 
+import asyncio
 import sys
 import venv
 from pathlib import Path
 
 from guard import guard
-from ministack import app as emulator
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app
 
-folder = Path(sys.argv.pop())
+folder, secret, *addresses = sys.argv[1:]
 venv.create(folder, symlinks=True)
-sys.executable = str(folder / "bin" / "python")
-emulator.app = guard(emulator.app)
-emulator.main()
+sys.executable = str(Path(folder) / "bin" / "python")
+config = Config()
+config.bind = addresses
+asyncio.run(serve(guard(app, secret), config))

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deployed_stack import RefusedError, listen, read_outputs, sessions_url
 from local_stack import demo, emulator
-from local_stack.deployment import STACK_NAME, deploy
+from local_stack.deployment import STACK_NAME, deploy, write_environment
 from operate import COMMANDS, add_options, operate
 
 PORT = 4566  # the usual port of AWS emulators
@@ -45,6 +45,7 @@ def start(state: Path, wanted: int | None) -> None:
             emulator.start_emulator(state, port)
         print("Deploying the stack", file=sys.stderr)
         deploy(state)
+        write_environment(state)
         print("Adding the demo data", file=sys.stderr)
         demo.add_demo_data()
         page, token = demo.publish_page(demo.USER), demo.create_token(demo.USER)

@@ -1,5 +1,6 @@
 """The deployment of the built template to the emulator."""
 
+import json
 import os
 import platform
 import subprocess
@@ -10,12 +11,13 @@ import boto3
 import yaml
 
 from deployed_stack import describe_stack, read_outputs
-from local_stack.emulator import ROOT, last_line
+from local_stack.emulator import ROOT, find_emulator, last_line
 
 SAM = ROOT / "tools/sam/.venv/bin/sam"
 BUILT = ROOT / ".aws-sam/local/template.yaml"
 SETTINGS = ROOT / "samconfig.toml"
 STACK_NAME = "sessions"  # as in samconfig.toml
+CONTAINER_HOST = "host.docker.internal"  # the name of this machine in a container, as in samconfig.toml
 # The architecture of this machine, in Lambda's terms.
 ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
 
@@ -38,6 +40,22 @@ def deploy(state: Path) -> None:
     if done.returncode:
         raise SystemExit(f"The deploy failed (its output is in {log}): {last_line(log)}")
     apply_cors()
+
+
+def write_environment(state: Path) -> None:
+    """Write the environment of the deployed functions for `sam local`, with the endpoint that a container reaches."""
+    emulator = find_emulator(state)
+    if not emulator:
+        raise SystemExit(f"The local AWS ended: {last_line(state / 'emulator.log')}")
+    stack, functions = boto3.client("cloudformation"), boto3.client("lambda")
+    resources = stack.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    endpoint = {"AWS_ENDPOINT_URL": f"http://{CONTAINER_HOST}:{emulator.port}/{emulator.secret}/"}
+    environments = {}
+    for resource in resources:
+        if resource["ResourceType"] == "AWS::Lambda::Function":
+            function = functions.get_function_configuration(FunctionName=resource["PhysicalResourceId"])
+            environments[resource["LogicalResourceId"]] = function["Environment"]["Variables"] | endpoint
+    (state / "made-by-make-start.json").write_text(json.dumps(environments, indent=2))
 
 
 def apply_cors() -> None:

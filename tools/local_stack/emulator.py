@@ -2,21 +2,24 @@
 
 A local stack lives in memory and in its state folder, so several stacks can run side by side. The state folder holds:
 
-    lock          the pid and the port of the emulator, which keeps this file locked until it ends
+    lock          the pid, the port and the secret of the emulator, which keeps this file locked until it ends
     emulator.log  the output of the emulator
     deploy.log    the output of `sam deploy`
     tmp/          the temporary files of the emulator and of the functions
+    made-by-make-start.json     the environment of the functions in containers, for `sam local invoke`
 """
 
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
@@ -27,10 +30,11 @@ REGION = "us-east-1"  # as in samconfig.toml
 
 
 class Emulator(NamedTuple):
-    """A running emulator: the id of its process, which leads a process group, and its port on 127.0.0.1."""
+    """A running emulator: the id of its process, which leads a process group, its port, and the secret of its guard."""
 
     pid: int
     port: int
+    secret: str
 
 
 def start_emulator(state: Path, port: int) -> None:
@@ -45,7 +49,6 @@ def start_emulator(state: Path, port: int) -> None:
         "TMPDIR": str(tmp),
         "STATE_DIR": str(tmp / "state"),
         "S3_DATA_DIR": str(tmp / "s3"),
-        "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
         "AUTH": "true",  # enforce the roles of the functions
@@ -53,11 +56,13 @@ def start_emulator(state: Path, port: int) -> None:
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",  # the emulator removes containers that look like its own
     }
+    secret = secrets.token_hex(16)
+    addresses = [f"{host}:{port}" for host in ("127.0.0.1", find_bridge(port)) if host]
     # The emulator inherits the lock and holds it until it ends. A pid alone could belong to a later process.
     with (state / "lock").open("w") as lock, (state / "emulator.log").open("w") as log:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         process = subprocess.Popen(
-            [*LAUNCHER, tmp / "worker"],
+            [*LAUNCHER, tmp / "worker", secret, *addresses],
             env=environment,
             cwd=tmp,
             stdin=subprocess.DEVNULL,
@@ -66,7 +71,7 @@ def start_emulator(state: Path, port: int) -> None:
             start_new_session=True,
             pass_fds=[lock.fileno()],
         )
-        json.dump(Emulator(process.pid, port)._asdict(), lock)
+        json.dump(Emulator(process.pid, port, secret)._asdict(), lock)
     deadline = time.monotonic() + 60
     while True:
         with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_ministack/ready", timeout=5):
@@ -74,6 +79,21 @@ def start_emulator(state: Path, port: int) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(f"The local AWS did not start: {last_line(state / 'emulator.log')}")
         time.sleep(0.05)
+
+
+def find_bridge(port: int) -> str | None:
+    """Return the address of this machine on Docker's bridge, if it can serve this port there.
+
+    Only Docker on Linux has such an address. Docker Desktop forwards the requests of containers to 127.0.0.1.
+    """
+    inspect = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]
+    try:
+        subnet = subprocess.run(inspect, capture_output=True, text=True, check=True, timeout=5).stdout
+        bridge = str(ip_network(subnet.strip())[1])
+        socket.create_server((bridge, port)).close()
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return bridge
 
 
 def last_line(log: Path) -> str:
