@@ -1,6 +1,7 @@
 """Run the local stack: an AWS emulator on this machine, with the built template deployed to it."""
 
 import argparse
+import errno
 import os
 import shutil
 import signal
@@ -37,7 +38,7 @@ def start(state: Path, wanted: int | None) -> None:
     try:
         port = running.port if running else emulator.check_port(PORT if wanted is None else wanted)
     except (OSError, OverflowError) as error:
-        raise SystemExit(f"Port {wanted or PORT} cannot be used ({error}): run make start PORT=0.") from None
+        raise SystemExit(f"Port {wanted or PORT} {describe(error)}: run make start PORT=0 for a free one.") from None
     emulator.use_endpoint(f"http://127.0.0.1:{port}")
     try:
         if not running:
@@ -56,11 +57,22 @@ def start(state: Path, wanted: int | None) -> None:
     print(USAGE.format(page=page, url=sessions_url(read_outputs(STACK_NAME)), token=token, user=demo.USER))
 
 
+def describe(error: Exception) -> str:
+    """Return the end of a sentence that starts with a port: the reason that the port cannot be used."""
+    match error:
+        case PermissionError():
+            return "needs the rights of an administrator"
+        case OSError(errno=errno.EADDRINUSE):
+            return "is taken by another program"
+    return f"cannot be used ({error})"
+
+
 def stop(state: Path) -> None:
-    """Stop the emulator, and remove the state folder."""
-    emulator.stop_emulator(state)
+    """Stop the emulator, remove the state folder, and say whether the emulator ran."""
+    running = emulator.stop_emulator(state)
     if (state / "lock").exists():
         shutil.rmtree(state)
+    print("The local stack is stopped, and its data is removed." if running else "No local stack is running.")
 
 
 def print_logs() -> None:

@@ -111,11 +111,13 @@ def find_emulator(state: Path) -> Emulator | None:
     return None
 
 
-def stop_emulator(state: Path) -> None:
-    """Kill the emulator and the functions at once; return when they are gone. Keep the log."""
-    if emulator := find_emulator(state):
+def stop_emulator(state: Path) -> bool:
+    """Kill the emulator and the functions at once; return when they are gone, with whether any ran. Keep the log."""
+    emulator = find_emulator(state)
+    if emulator:
         deadline = time.monotonic() + 10
-        with suppress(ProcessLookupError):
+        # A group whose processes have ended, but have no exit status read yet, is a PermissionError on macOS.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(emulator.pid, signal.SIGKILL)
             with suppress(ChildProcessError):  # only the process that started the emulator can wait for it
                 os.waitpid(emulator.pid, 0)
@@ -123,11 +125,12 @@ def stop_emulator(state: Path) -> None:
                 os.killpg(emulator.pid, 0)
                 time.sleep(0.02)
     shutil.rmtree(state / "tmp", ignore_errors=True)
+    return emulator is not None
 
 
 def use_endpoint(url: str) -> None:
-    """Point boto3 and sam to an endpoint, whatever AWS account the developer's shell has."""
-    for name in [name for name in os.environ if name.startswith("AWS_") or name == "PYTHONPATH"]:
+    """Point boto3 and sam to an endpoint, whatever AWS account and settings the developer's shell has."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "SAM_", "PYTHON"))]:
         del os.environ[name]
     os.environ |= {
         "AWS_ENDPOINT_URL": url,
