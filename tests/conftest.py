@@ -15,8 +15,13 @@ import yaml
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# The functions read these variables at import. No test reaches AWS.
+# No test reaches AWS, or reads the developer's settings for it.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+# The functions read these variables at import.
 os.environ.update(
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     AWS_DEFAULT_REGION="us-east-1",
     AWS_ACCESS_KEY_ID="test",
     AWS_SECRET_ACCESS_KEY="test",
@@ -27,8 +32,6 @@ os.environ.update(
     EVENT_BUS="sessions",
     DEAD_LETTERS="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
 )
-for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
-    os.environ.pop(name, None)
 
 ROOT = Path(__file__).parent.parent
 
