@@ -81,7 +81,7 @@ def versions(stack: Stack) -> dict[str, tuple[list[str], str]]:
 @pytest.fixture(scope="module")
 def clone(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with the installed tools of the original."""
-    folder = tmp_path_factory.mktemp("clone") / "sessions"
+    folder = tmp_path_factory.mktemp("clone") / "sessions (2)"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_IN_A_CLONE))
     for tools in TOOLS:
         (folder / tools).symlink_to(ROOT / tools)

@@ -140,7 +140,7 @@ def test_stop_ends_where_ended_processes_still_count_as_a_group(
         if number == 0:
             raise PermissionError
 
-    monkeypatch.setattr(emulator, "find_emulator", lambda _: emulator.Emulator(2**22, 4566))
+    monkeypatch.setattr(emulator, "find_emulator", lambda _: emulator.Emulator(2**22, 4566, ""))
     monkeypatch.setattr(os, "killpg", killpg)
     assert emulator.stop_emulator(tmp_path)
 
