@@ -29,6 +29,7 @@ os.environ.update(
     POWERTOOLS_METRICS_NAMESPACE="sessions",
     SESSIONS_TABLE="sessions",
     DIRECTORY_TABLE="directory",
+    SESSION_RETENTION_DAYS="0",
     EVENT_BUS="sessions",
     DEAD_LETTERS="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
 )

@@ -5,12 +5,15 @@
            recover.py STACK ACCOUNT#ID...     publish the events of these sessions, as the table has them
            recover.py STACK restore TABLE     copy the sessions that the stack's table lost back from a restored table
 
+Sessions past their retention are neither published from the table nor restored.
+
 Each command can be repeated. A letter is deleted after it was sent, and consumers drop duplicates. A restore leaves
 items of the stack's table unchanged, and can run while clients create sessions.
 """
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -87,26 +90,38 @@ class Stack:
             until = datetime.fromisoformat(batch["approximateArrivalOfLastRecord"]) + timedelta(seconds=2)
             yield from self.find_sessions(since, until)
         elif "Keys" in letter.get("dynamodb", {}) and "NewImage" not in letter["dynamodb"]:  # too large for a message
-            records = self.find_session(letter["dynamodb"]["Keys"])
-            yield from (record for record in records if record["eventName"] == letter["eventName"])
+            for record in self.find_session(letter["dynamodb"]["Keys"]):
+                # A change is an end, or a new session in place of an expired one.
+                if letter["eventName"] in ("MODIFY", record["eventName"]):
+                    yield record
         else:
             yield letter
+
+
+def is_expired(item: dict[str, Any]) -> bool:
+    """Return whether a session is past its retention, so that it counts as deleted."""
+    return float(item.get("expiresAt", {"N": "inf"})["N"]) <= time.time()
 
 
 def make_records(item: dict[str, Any]) -> list[Record]:
     """Return the fields that publish_events reads of a session's stream records: of its creation, and of its end.
 
-    A session that was created ended has no changeId.
+    A session that was created ended has no changeId. An expired session has no records.
     """
+    if is_expired(item):
+        return []
     images = {"Keys": {"pk": item["pk"]}, "NewImage": item}
     records = [{"eventName": "INSERT", "dynamodb": images}]
     if item.get("ended") == {"BOOL": True} and "changeId" in item:
-        records.append({"eventName": "MODIFY", "dynamodb": images | {"OldImage": {"ended": {"BOOL": False}}}})
+        records.append({"eventName": "MODIFY", "dynamodb": images | {"OldImage": item | {"ended": {"BOOL": False}}}})
     return records
 
 
 def restore(stack: Stack, source: str) -> str:
-    """Copy the sessions of a table that the stack's table lacks; return a sentence with their number."""
+    """Copy the sessions of a table that the stack's table lacks; return a sentence with their number.
+
+    Expired sessions are not copied, and not counted.
+    """
     target = stack.ids["SessionsTable"]
     config = Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 10})
     dynamodb = boto3.client("dynamodb", config=config)
@@ -124,8 +139,9 @@ def restore(stack: Stack, source: str) -> str:
     missing = read = 0
     with ThreadPoolExecutor(THREADS) as pool:
         for page in dynamodb.get_paginator("scan").paginate(TableName=source, ConsistentRead=True):
-            missing += sum(pool.map(put, page["Items"]))
-            read += len(page["Items"])
+            items = [item for item in page["Items"] if not is_expired(item)]
+            missing += sum(pool.map(put, items))
+            read += len(items)
     return f"{missing} of {read} sessions were missing, and are restored."
 
 

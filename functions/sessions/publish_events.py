@@ -78,14 +78,16 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
 
 
 def announce(record: dict[str, Any]) -> list[Event]:
-    """Return the event for a stream record: for a new item or for an end, but for no other change.
+    """Return the event for a stream record: for a new session or for an end, but for no other change.
+
+    A create may replace an expired session. The new session then has another `writeId`.
 
     Raise if the item is not a session, or if the event would be too large.
     """
     images = record["dynamodb"]
     image, earlier = from_wire(images["NewImage"]), from_wire(images.get("OldImage", {}))
     model: type[SessionEvent]
-    if not earlier:
+    if not earlier or earlier.get("writeId") != image.get("writeId"):
         model, event_id = SessionCreated, f"{image['id']}-{image['dateCreated']}"
     elif image["ended"] and not earlier["ended"]:
         model, event_id = SessionEnded, f"{image['id']}-ended-{image['dateCompleted']}"

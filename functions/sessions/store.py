@@ -8,6 +8,7 @@ index on `accountShard` (account and first digit of the id) and `dateCreated`.
 import os
 import re
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 SESSIONS_TABLE = os.environ["SESSIONS_TABLE"]
 DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
+RETENTION_SECONDS = int(os.environ["SESSION_RETENTION_DAYS"]) * 24 * 3600  # 0: new sessions are kept for ever
 SESSION_ID = re.compile(r"[0-9a-f]{32}")
 SORT_KEY_MAX = 1024  # bytes: one key over this limit makes DynamoDB refuse the whole batch
 
@@ -47,6 +49,11 @@ def session_key(account_id: str, session_id: str) -> dict[str, str]:
     return {"pk": f"{account_id}#{session_id}"}
 
 
+def is_expired(item: Mapping[str, Any]) -> bool:
+    """Return whether a session is past its retention. It then counts as deleted. DynamoDB deletes it days later."""
+    return float(item.get("expiresAt", "inf")) <= time.time()
+
+
 def rounds() -> Iterator[int]:
     """Yield the rounds of an operation that repeats its call, with pauses. The last call ends within ROUNDS_SECONDS."""
     return attempts(ATTEMPTS_MAX, seconds=ROUNDS_SECONDS - CALL_SECONDS)
@@ -61,9 +68,10 @@ def read_session(account_id: str, session_id: str) -> StoredSession:
         response = call(client.get_item, TableName=SESSIONS_TABLE, Key=key, ConsistentRead=True)
     except CallFailedError as error:
         raise ServiceError("ServiceUnavailable") from error
-    if "Item" not in response:
+    item = from_wire(response.get("Item", {}))
+    if not item or is_expired(item):
         raise ServiceError("NotFound")
-    return to_stored_session(from_wire(response["Item"]))
+    return to_stored_session(item)
 
 
 def read_references(
@@ -98,7 +106,7 @@ def read_references(
         session_keys=[to_wire(session_key(account_id, session_id)) for session_id in session_ids],
     )
     entries = {entry["sk"]: entry for entry in items[DIRECTORY_TABLE]}
-    sessions = {item["id"]: item for item in items[SESSIONS_TABLE]}
+    sessions = {item["id"]: item for item in items[SESSIONS_TABLE] if not is_expired(item)}
     breadcrumb = entries[customer]["breadcrumb"] if customer in entries else []
     correspondents = None
     if correspondent in entries:  # the entry of a team has members; the entry of a user is the person
@@ -141,7 +149,8 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 
     A request with an Idempotency-Key has a fingerprint. Without a key the id is random, so no earlier request has
     stored a session under it. If the outcome of an attempt is unknown, `call` repeats the attempt with the same item.
-    `writeId` identifies the put that stored an item.
+    `writeId` identifies the put that stored an item. The put replaces an expired session, so a failed condition never
+    returns one.
 
         outcome of `call`    stored item                  then
         stored               ours                         None
@@ -152,20 +161,22 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 
     Raise ServiceError.
     """
-    write_id = secrets.token_hex(16)
+    write_id, now = secrets.token_hex(16), int(time.time())
     item = to_wire(
         request.model_dump(mode="json", exclude_unset=True)
         | session.model_dump(mode="json", exclude_none=True)
         | session_key(session.account_id, session.id)
         | {"accountShard": f"{session.account_id}#{session.id[0]}", "writeId": write_id}
         | ({"fingerprint": fingerprint} if fingerprint else {})
+        | ({"expiresAt": now + RETENTION_SECONDS} if RETENTION_SECONDS else {})
     )
     try:
         call(
             client.put_item,
             TableName=SESSIONS_TABLE,
             Item=item,
-            ConditionExpression="attribute_not_exists(pk)",
+            ConditionExpression="attribute_not_exists(pk) OR expiresAt <= :now",
+            ExpressionAttributeValues=to_wire({":now": now}),
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except client.exceptions.ConditionalCheckFailedException as error:

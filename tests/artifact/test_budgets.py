@@ -104,6 +104,7 @@ def probe(unpacked: Path, certificate: Path | None = None, **environment: str) -
             "POWERTOOLS_METRICS_NAMESPACE": "sessions",
             "SESSIONS_TABLE": "sessions",
             "DIRECTORY_TABLE": "directory",
+            "SESSION_RETENTION_DAYS": "0",
         }
         run = subprocess.run(
             [sys.executable, "-S", "-B", "-W", "error", "-c", PROBE],

@@ -70,6 +70,7 @@ VALUES = {
     "Architecture": ("arm64", "x86_64"),
     "EndpointUrl": ("http://127.0.0.1:4566", "http://127.0.0.1:4567"),
     "Tracing": ("Active", "PassThrough"),
+    "SessionRetentionDays": ("0", "30"),
 }
 
 

@@ -63,6 +63,7 @@ class Worker:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "SESSIONS_TABLE": "sessions",
             "DIRECTORY_TABLE": "directory",
+            "SESSION_RETENTION_DAYS": "0",
             "POWERTOOLS_SERVICE_NAME": "sessions",
             "POWERTOOLS_METRICS_NAMESPACE": "sessions",
         }

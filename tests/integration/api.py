@@ -1,6 +1,7 @@
 """The API as its clients see it, the sessions that it stored, and their size."""
 
 import json
+import math
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,8 @@ def measure_value(value: Mapping[str, Any]) -> int:
             return 3 + len(entries) + measure_item(entries)
         case {"L": entries}:
             return 3 + len(entries) + sum(map(measure_value, entries))
+        case {"N": digits}:
+            return math.ceil(len(digits) / 2) + 1
         case {"BOOL": _}:
             return 1
     raise ValueError(value)  # our items have no other type

@@ -154,7 +154,7 @@ class DynamoDB(ThreadingHTTPServer):
 
     def put_item(self, Item: Any, ConditionExpression: str = "", **_: object) -> dict[str, Any]:  # noqa: ANN401, N803
         existing = self.sessions.get(Item["pk"]["S"])
-        if existing and ConditionExpression == "attribute_not_exists(pk)":
+        if existing and "attribute_not_exists(pk)" in ConditionExpression:
             return {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": existing}
         self.sessions[Item["pk"]["S"]] = Item
         return {}

@@ -51,10 +51,12 @@ def writes(directory: DynamoDBClient) -> Iterator[list[Write]]:
     store.client.meta.events.unregister("before-call.dynamodb", note)
 
 
+@pytest.mark.parametrize("retention_days", [0, 3650])
 @pytest.mark.parametrize("name", CREATES)
 def test_a_create_puts_one_item_and_is_billed_for_its_size(
-    name: str, directory: DynamoDBClient, writes: list[Write]
+    name: str, retention_days: int, directory: DynamoDBClient, writes: list[Write], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(store, "RETENTION_SECONDS", retention_days * 24 * 3600)
     body, units = CREATES[name]
     response = handler(make_event(body, "k" * 255), CONTEXT)
     assert response["statusCode"] == 200
@@ -62,6 +64,7 @@ def test_a_create_puts_one_item_and_is_billed_for_its_size(
     [(operation, request)] = writes
     item = request["Item"]
     assert (operation, request["TableName"]) == ("PutItem", "sessions")
+    assert ("expiresAt" in item) == (retention_days > 0)
     assert directory.scan(TableName="sessions")["Items"] == [item]
     assert math.ceil(measure_item(item) / 1024) == units
     # Besides the reply, and what of the request is not in it: keys, and ids of request and fingerprint.
@@ -78,6 +81,9 @@ def test_no_index_and_no_replica_is_written_too(template: dict[str, Any]) -> Non
 
 
 def test_an_item_is_as_large_as_amazon_says() -> None:
-    """Names and text in UTF-8, 1 for a boolean, 3 for a list or map and 1 for each of its entries."""
-    item = {"pk": "é", "flag": True, "list": ["ab", []], "map": {"k": "v"}}
-    assert measure_item(to_wire(item)) == (2 + 2) + (4 + 1) + (4 + 3 + 2 + 2 + 3) + (3 + 3 + 1 + 1 + 1)
+    """Names and text in UTF-8, 1 for a boolean, 3 for a list or map and 1 for each of its entries.
+
+    A number has 1 byte for each two digits, and 1 more.
+    """
+    item = {"pk": "é", "flag": True, "number": 123, "list": ["ab", []], "map": {"k": "v"}}
+    assert measure_item(to_wire(item)) == (2 + 2) + (4 + 1) + (6 + 3) + (4 + 3 + 2 + 2 + 3) + (3 + 3 + 1 + 1 + 1)

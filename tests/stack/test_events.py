@@ -268,7 +268,7 @@ def test_dead_letters_of_an_end_can_be_replayed(
     end(stack, session, token)
     [first] = find_ends(heard.wait(find_ends))
     record = make_record(stack, session) | {"eventName": "MODIFY"}
-    record["dynamodb"]["OldImage"] = {"ended": {"BOOL": False}}
+    record["dynamodb"]["OldImage"] = record["dynamodb"]["NewImage"] | {"ended": {"BOOL": False}}
     without_images = record | {"dynamodb": {"Keys": record["dynamodb"]["Keys"]}}
     arrival = f"{datetime.fromisoformat(first['detail']['session']['dateCompleted']):%Y-%m-%dT%H:%M:%SZ}"
     fields = ("approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord")
@@ -301,6 +301,27 @@ def test_a_session_can_be_published_again_by_its_id(stack: Stack, token: str, he
     assert replay(stack, f"acme#{session['id']}", "acme#none") == "1 of 2 sessions were published."
     first, second = heard.wait(lambda messages: len(messages) == 2)
     assert first["detail"] == second["detail"]
+
+
+def test_a_session_in_place_of_an_expired_one_has_an_event_and_a_deletion_has_none(
+    stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
+) -> None:
+    dead_letters, table = queue("PublishDeadLetters"), stack.table("SessionsTableName")
+    key = {"Idempotency-Key": "expired"}
+    first = stack.send("POST", "/sessions", "{}", token, key).json()
+    [item] = table.scan(FilterExpression="id = :id", ExpressionAttributeValues={":id": first["id"]})["Items"]
+    table.put_item(Item=item | {"expiresAt": 1})
+    assert stack.get(first["id"], token).status == 404
+    session = stack.send("POST", "/sessions", "{}", token, key).json()
+    assert (session["id"], session == first) == (first["id"], False)
+    heard.wait(lambda events: session in read_sessions(events))
+
+    table.delete_item(Key={"pk": item["pk"]})
+    assert stack.get(session["id"], token).status == 404
+    last = stack.post({}, token).json()
+    published = read_sessions(heard.wait(lambda events: last in read_sessions(events)))
+    assert sorted(published, key=lambda each: each["dateCreated"]) == [first, session, last]
+    assert dead_letters.receive() == []
 
 
 def test_dead_letters_of_the_flow_engine_can_be_replayed(

@@ -244,8 +244,18 @@ def test_every_new_session_and_every_end_is_published_or_kept_as_a_dead_letter(r
     }
     assert {name: mapping[name] for name in pinned} == pinned
     change = {"OldImage": {"ended": {"BOOL": [False]}}, "NewImage": {"ended": {"BOOL": [True]}}}
+    replaced = {"OldImage": {"expiresAt": {"N": [{"exists": True}]}}}
     patterns = [json.loads(each["Pattern"]) for each in mapping["FilterCriteria"]["Filters"]]
-    assert patterns == [{"eventName": ["INSERT"]}, {"eventName": ["MODIFY"], "dynamodb": change}]
+    assert patterns == [
+        {"eventName": ["INSERT"]},
+        {"eventName": ["MODIFY"], "dynamodb": change},
+        {"eventName": ["MODIFY"], "dynamodb": replaced},
+    ]  # and nothing for REMOVE, the record of a deletion
+
+
+def test_dynamodb_deletes_sessions_at_the_end_of_their_retention(resources: dict[str, Resource]) -> None:
+    ttl = {"AttributeName": "expiresAt", "Enabled": True}
+    assert resources["SessionsTable"]["Properties"]["TimeToLiveSpecification"] == ttl
 
 
 def test_a_message_to_the_flow_engine_that_cannot_be_delivered_becomes_a_dead_letter(
