@@ -11,7 +11,7 @@ KEPT = UV_INDEX% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_KEYRING_PR
   SAM_CLI_POLL_DELAY # against throttling by CloudFormation
 unexport $(filter-out $(KEPT),$(filter UV_% PIP_% PYTHON% VIRTUAL_ENV% CONDA_% SAM_%,$(.VARIABLES)))
 # Only these commands, and those with a CONFIG other than local, reach AWS. The others ignore the developer's profiles.
-ifeq ($(filter deploy changeset smoke replay restore,$(MAKECMDGOALS))$(filter-out local,$(CONFIG)),)
+ifeq ($(filter deploy changeset smoke replay restore erase,$(MAKECMDGOALS))$(filter-out local,$(CONFIG)),)
 unexport $(filter AWS_%,$(.VARIABLES))
 export AWS_CONFIG_FILE = /dev/null
 export AWS_SHARED_CREDENTIALS_FILE = /dev/null
@@ -44,7 +44,7 @@ SOURCES = Makefile template.yaml samconfig.toml pyproject.toml uv.lock \
 .DELETE_ON_ERROR:
 .SILENT:
 .PHONY: help start stop page logs watch check test url token import user outputs lint invoke load bench \
-  build build-local docs screenshot deploy changeset smoke replay restore clean
+  build build-local docs screenshot deploy changeset smoke replay restore erase clean
 
 help: # the default; a line of `##` is a heading, and `##` after a target describes it
 	awk -F ':.*## ' '/^## / { print "\n" substr($$0, 4) } \
@@ -163,6 +163,10 @@ replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [
 restore: CONFIG = dev
 restore: $(APP_TOOLS) ## copy lost sessions back from a restored table: FROM=its name [CONFIG=dev]
 	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' restore '$(FROM)'
+
+erase: CONFIG = dev
+erase: $(APP_TOOLS) ## delete a session at a person's request: SESSION=account/id [CONFIG=dev]
+	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' erase '$(SESSION)'
 
 ## Cleaning
 

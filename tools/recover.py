@@ -1,9 +1,10 @@
-"""Send the dead letters of a stack again, or restore lost sessions. docs/operations.md tells when.
+"""Send the dead letters of a stack again, restore lost sessions, or erase one. docs/operations.md tells when.
 
     usage: recover.py STACK publish           publish the events of the PublishDeadLetters queue
            recover.py STACK flow-start        send the FlowStartDeadLetters queue to the flow engine's queue
            recover.py STACK ACCOUNT#ID...     publish the events of these sessions, as the table has them
            recover.py STACK restore TABLE     copy the sessions that the stack's table lost back from a restored table
+           recover.py STACK erase ACCOUNT/ID  delete this session
 
 Sessions past their retention are neither published from the table nor restored.
 
@@ -12,6 +13,7 @@ items of the stack's table unchanged, and can run while clients create sessions.
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -145,6 +147,24 @@ def restore(stack: Stack, source: str) -> str:
     return f"{missing} of {read} sessions were missing, and are restored."
 
 
+def erase(stack: Stack, account_id: str, session_id: str) -> str:
+    """Delete a session from the stack's table; return a text that says where copies may remain."""
+    table = stack.ids["SessionsTable"]
+    key = {"pk": {"S": f"{account_id}#{session_id}"}}
+    item = stack.dynamodb.delete_item(TableName=table, Key=key, ReturnValues="ALL_OLD").get("Attributes")
+    if not item:
+        raise SystemExit(f"The account {account_id} has no session {session_id}. Nothing was deleted.")
+    return f"""\
+The session {session_id} of the account {account_id} is deleted from the table {table}.
+Copies may remain:
+- in the stream of the table, for 24 hours;
+- in backups: point-in-time recovery for 35 days, and backups and tables that you made. A restore brings it back;
+- in the queues FlowStartQueue, FlowStartDeadLetters and PublishDeadLetters, for 14 days;
+- at the consumers of its events, as long as they keep them.
+Logs contain its id, but none of its content. Other sessions may name it as their parentSessionId.
+If a client repeats the create with the same Idempotency-Key, the session is created again."""
+
+
 def main() -> None:
     match sys.argv[1:]:
         case [name, "publish"]:
@@ -162,6 +182,13 @@ def main() -> None:
             print(f"{count} letters went to the queue of the flow engine.")
         case [name, "restore", table] if table:
             print(restore(Stack(name), table))
+        case [name, "erase", session]:
+            parts = re.fullmatch(r"([^#]+)/([0-9a-f]{32})", session)
+            if not parts:
+                raise SystemExit(
+                    f"'{session}' names no session. Write its account, a slash and its id of 32 hex digits."
+                )
+            print(erase(Stack(name), *parts.groups()))
         case [name, *keys] if keys and all("#" in key for key in keys):
             stack = Stack(name)
             counts = [stack.publish(stack.find_session({"pk": {"S": key}})) for key in keys]

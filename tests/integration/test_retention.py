@@ -1,4 +1,4 @@
-"""Sessions past their retention, before DynamoDB has deleted them."""
+"""Sessions past their retention, before DynamoDB has deleted them; and the erasure of a session."""
 
 import json
 import sys
@@ -191,3 +191,20 @@ def test_the_replayed_end_of_a_session_is_announced_as_an_end(dynamodb: DynamoDB
     records = recover.make_records(dynamodb.scan(TableName="sessions")["Items"][0])
     events = [event.detail_type for record in records for event in publish_events.announce(record)]
     assert events == ["SessionCreated", "SessionEnded"]
+
+
+def test_an_erased_session_leaves_nothing_in_the_table(dynamodb: DynamoDBClient, table: str, run: Run) -> None:
+    session_id = create()["id"]
+    run("restore", "sessions")
+    report = run("erase", f"acme/{session_id}")
+    assert f"{session_id} of the account acme is deleted from the table {table}" in report
+    assert dynamodb.scan(TableName=table)["Items"] == []
+    for account_id in ("acme", "none"):
+        with pytest.raises(SystemExit, match=f"^The account {account_id} has no session {session_id}. Nothing was"):
+            run("erase", f"{account_id}/{session_id}")
+
+
+@pytest.mark.parametrize("session", ["", "acme", "acme/1", "0" * 32, "/" + "0" * 32, "acme#x/" + "0" * 32])
+def test_a_session_to_erase_has_an_account_and_an_id(session: str, run: Run) -> None:
+    with pytest.raises(SystemExit, match=f"^'{session}' names no session. Write its account, a slash and its id"):
+        run("erase", session)

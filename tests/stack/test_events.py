@@ -303,7 +303,7 @@ def test_a_session_can_be_published_again_by_its_id(stack: Stack, token: str, he
     assert first["detail"] == second["detail"]
 
 
-def test_a_session_in_place_of_an_expired_one_has_an_event_and_a_deletion_has_none(
+def test_a_session_in_place_of_an_expired_one_has_an_event_and_its_erasure_has_none(
     stack: Stack, token: str, heard: Queue, queue: Callable[[str], Queue]
 ) -> None:
     dead_letters, table = queue("PublishDeadLetters"), stack.table("SessionsTableName")
@@ -316,7 +316,7 @@ def test_a_session_in_place_of_an_expired_one_has_an_event_and_a_deletion_has_no
     assert (session["id"], session == first) == (first["id"], False)
     heard.wait(lambda events: session in read_sessions(events))
 
-    table.delete_item(Key={"pk": item["pk"]})
+    assert "is deleted from the table" in replay(stack, "erase", f"acme/{session['id']}")
     assert stack.get(session["id"], token).status == 404
     last = stack.post({}, token).json()
     published = read_sessions(heard.wait(lambda events: last in read_sessions(events)))

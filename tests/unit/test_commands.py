@@ -87,7 +87,7 @@ def test_a_local_command_ignores_the_developers_aws_profile(clone: Path, command
     assert found == {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
-@pytest.mark.parametrize("command", ["deploy", "smoke", "token CONFIG=dev"])
+@pytest.mark.parametrize("command", ["deploy", "smoke", "erase", "token CONFIG=dev"])
 def test_a_command_for_aws_uses_the_developers_aws_profile(clone: Path, command: str) -> None:
     make(clone, *command.split(), **AWS)
     assert read_environment(clone).items() >= AWS.items()
