@@ -3,11 +3,9 @@
 It needs no local stack. `sam local invoke` runs an event with the tables of the local stack.
 """
 
-import ipaddress
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 from importlib import import_module
@@ -20,7 +18,7 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from local_stack.deployment import ARCHITECTURE, BUILT, SAM
-from local_stack.emulator import ROOT, use_endpoint
+from local_stack.emulator import ROOT, find_bridge, use_endpoint
 
 EVENTS = ROOT / "events"
 HOST = "host.docker.internal"  # the name of this machine in a container
@@ -69,13 +67,8 @@ def docker(*arguments: str) -> str:
 
 def find_address() -> str:
     """Return the address of this machine that containers reach as HOST."""
-    subnet = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}")
-    bridge = str(ipaddress.ip_network(subnet.strip())[1])
-    try:
-        socket.create_server((bridge, 0)).close()
-    except OSError:  # the engine runs in a virtual machine, which forwards HOST to 127.0.0.1
-        return "127.0.0.1"
-    return bridge
+    docker("version")
+    return find_bridge(0) or "127.0.0.1"
 
 
 def invoke(function: str, path: Path, address: str, port: int) -> None:

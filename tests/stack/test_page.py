@@ -251,4 +251,4 @@ def test_a_page_of_a_host_that_now_means_this_machine_cannot_run_code_or_read_th
     page: str, browser: Chrome, attack: Attack
 ) -> None:
     assert attack(page.replace("127.0.0.1", FOREIGN_HOST), WITH_PREFLIGHT) == (403, False)
-    assert browser.find_element(By.TAG_NAME, "body").text == "The local stack refuses other web pages."
+    assert browser.find_element(By.TAG_NAME, "body").text == "The local stack refuses other web pages and containers."
