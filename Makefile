@@ -9,7 +9,7 @@ KEPT = UV_INDEX% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_KEYRING_PR
   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_NO_INDEX PIP_KEYRING_PROVIDER PIP_CONFIG_FILE PIP_PROXY \
   PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_NO_CACHE_DIR \
   SAM_CLI_POLL_DELAY # against throttling by CloudFormation
-unexport $(filter-out $(KEPT),$(filter UV_% PIP_% PYTHON% VIRTUAL_ENV% CONDA_% SAM_%,$(.VARIABLES)))
+unexport $(filter-out $(KEPT),$(filter UV_% PIP_% PYTHON% VIRTUAL_ENV% CONDA_% SAM_% PYENV_VERSION PYENV_DIR,$(.VARIABLES)))
 # Only these commands, and those with a CONFIG other than local, reach AWS. The others ignore the developer's profiles.
 ifeq ($(filter deploy changeset smoke replay restore erase,$(MAKECMDGOALS))$(filter-out local,$(CONFIG)),)
 unexport $(filter AWS_%,$(.VARIABLES))

@@ -29,6 +29,7 @@ FOREIGN = {
     "PYTHONHOME": "/other",
     "VIRTUAL_ENV": "/other/.venv",
     "CONDA_PREFIX": "/other",
+    "PYENV_VERSION": "3.11.7",
     "SAM_TEMPLATE_FILE": "/other/template.yaml",
 }
 MAC = "awk cat cp date echo env find grep make mkdir mktemp mv rm sed sh tail touch"
