@@ -10,8 +10,9 @@ KEPT = UV_INDEX% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_KEYRING_PR
   PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_NO_CACHE_DIR \
   SAM_CLI_POLL_DELAY # against throttling by CloudFormation
 unexport $(filter-out $(KEPT),$(filter UV_% PIP_% PYTHON% VIRTUAL_ENV% CONDA_% SAM_% PYENV_VERSION PYENV_DIR,$(.VARIABLES)))
-# Only these commands, and those with a CONFIG other than local, reach AWS. The others ignore the developer's profiles.
-ifeq ($(filter deploy changeset smoke replay restore erase,$(MAKECMDGOALS))$(filter-out local,$(CONFIG)),)
+# Only these commands reach AWS. The others ignore the developer's profiles.
+FOR_AWS = deploy changeset smoke replay restore erase $(if $(filter-out local,$(CONFIG)),url token import user outputs)
+ifeq ($(filter $(FOR_AWS),$(MAKECMDGOALS)),)
 unexport $(filter AWS_%,$(.VARIABLES))
 export AWS_CONFIG_FILE = /dev/null
 export AWS_SHARED_CREDENTIALS_FILE = /dev/null
@@ -76,7 +77,7 @@ test: lint build build-local $(EMULATOR_TOOLS) $(NODE_CLIENT) ## run everything 
 
 ## Directory and users, on the local stack or on AWS
 
-url token outputs import user: CONFIG = local
+url token outputs import user: CONFIG ?= local
 
 url: $(APP_TOOLS) ## print the URL of POST /sessions [CONFIG=local]
 	$(OPERATE) url
@@ -111,18 +112,18 @@ static: $(APP_TOOLS)
 	.venv/bin/ruff check --quiet .
 	.venv/bin/mypy functions tests tools
 
-invoke: EVENT = events/create-session.json
+invoke: EVENT ?= events/create-session.json
 invoke: build-local ## run an event in the container of Lambda's runtime [EVENT=events/create-session.json]
 	$(TOOL) tools/invoke.py '$(EVENT)'
 
-load: DURATION = 120
+load: DURATION ?= 120
 load: STATE = .aws-sam/load
 load: build-local $(EMULATOR_TOOLS) $(LOAD_TOOLS) ## load a local stack of its own with 16 clients [DURATION=120]
 	trap 'exit 130' INT TERM; trap '$(STACK) stop' EXIT; $(STACK) start --port 0 >/dev/null && \
 	  SESSIONS_URL=$$($(STACK) url) SESSIONS_TOKEN=$$($(STACK) token) EMULATOR_LOCK=$(STATE)/lock \
 	  tests/load/.venv/bin/locust --config tests/load/pyproject.toml --run-time '$(DURATION)s'
 
-bench: ROUNDS = 25
+bench: ROUNDS ?= 25
 bench: build-local .aws-sam/peers/.installed ## measure the service beside its peers; write docs/benchmarks.md [ROUNDS=25]
 	PYTHONPATH=tests .venv/bin/python -m benchmarks.bench --rounds '$(ROUNDS)' --write docs
 
@@ -146,25 +147,25 @@ deploy: ## build and deploy to the account of AWS_PROFILE [CONFIG=dev]
 changeset: EXECUTE = --no-execute-changeset
 changeset: ## build and show what a deploy would change [CONFIG=dev]
 
-deploy changeset: CONFIG = dev
+deploy changeset: CONFIG ?= dev
 deploy changeset: $(APP_TOOLS) $(SAM_TOOLS)
 	grep -q '^\[$(CONFIG)\.' samconfig.toml || { echo 'samconfig.toml has no section for CONFIG=$(CONFIG).' >&2; exit 1; }
 	tools/step 'Building for AWS' $(SAM) build --config-env $(CONFIG)
 	$(SAM) deploy --config-env $(CONFIG) $(EXECUTE)
 
-smoke: CONFIG = dev
+smoke: CONFIG ?= dev
 smoke: $(APP_TOOLS) ## prove that a stack works; UPDATING=yes repeats it until an update ends [CONFIG=dev]
 	$(OPERATE) smoke $(if $(UPDATING),--updating)
 
-replay: CONFIG = dev
+replay: CONFIG ?= dev
 replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [CONFIG=dev]
 	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' '$(LETTERS)'
 
-restore: CONFIG = dev
+restore: CONFIG ?= dev
 restore: $(APP_TOOLS) ## copy lost sessions back from a restored table: FROM=its name [CONFIG=dev]
 	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' restore '$(FROM)'
 
-erase: CONFIG = dev
+erase: CONFIG ?= dev
 erase: $(APP_TOOLS) ## delete a session at a person's request: SESSION=account/id [CONFIG=dev]
 	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' erase '$(SESSION)'
 

@@ -95,10 +95,6 @@ class Trial:
             expect(self.call("GET", session["id"], tokens["guest"]), 403)
         with step("refuse to read it in another account: 404"):
             expect(self.call("GET", session["id"], tokens["stranger"]), 404)
-        with step("end it"):
-            expect(self.call("DELETE", session["id"], tokens["member"]), 204)
-            if not expect(self.call("GET", session["id"], tokens["member"]), 200).json()["ended"]:
-                raise UnexpectedError("it has not ended")
         with step("receive its event"):
             sessions, deadline = [session], time.monotonic() + EVENT_SECONDS
             while not any(json.loads(event)["detail"]["session"] in sessions for event in receive(5)):
@@ -106,6 +102,15 @@ class Trial:
                     raise UnexpectedError(f"no event in {EVENT_SECONDS} s")
                 # A new rule may miss the first event.
                 sessions.append(expect(self.create(tokens["member"]), 200).json())
+
+    def check_latest(self) -> None:
+        """Use the operations that an earlier version may lack."""
+        with step("end a session"):
+            token = stack.create_token(self.outputs, self.emails["member"], self.password)
+            session = expect(self.create(token), 200).json()
+            expect(self.call("DELETE", session["id"], token), 204)
+            if not expect(self.call("GET", session["id"], token), 200).json()["ended"]:
+                raise UnexpectedError("it has not ended")
 
     def create(self, token: str, key: str = "") -> urllib3.BaseHTTPResponse:
         """Create a session with this key or a new one."""
@@ -150,7 +155,10 @@ class Trial:
 
 
 def smoke(name: str, *, updating: bool = False) -> None:
-    """Check a stack once. If it is being updated, repeat the check until the end of the update."""
+    """Check a stack once. If it is being updated, repeat the check until the end of the update.
+
+    Until then, a request may be answered by the version before the update.
+    """
     trial = Trial(name)
     print(f"Checking {trial.url} as {trial.account}", flush=True)
     with ExitStack() as cleanup:
@@ -161,9 +169,12 @@ def smoke(name: str, *, updating: bool = False) -> None:
             pattern = {"source": ["sessions"], "detail": {"session": {"accountId": [trial.account]}}}
             receive = cleanup.enter_context(stack.listen(trial.outputs, trial.account, pattern))
             trial.check(receive)
-            while updating and stack.describe_stack(name)["StackStatus"].endswith("_IN_PROGRESS"):
+            while updating and (status := stack.describe_stack(name)["StackStatus"]).endswith("_IN_PROGRESS"):
                 time.sleep(PAUSE_SECONDS)
                 trial.check(receive)
+            if updating and "ROLLBACK" in status:
+                raise SystemExit(f"The update was rolled back: {status}")
+            trial.check_latest()
         finally:
             for each in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not stop the removal
                 signal.signal(each, signal.SIG_IGN)

@@ -132,3 +132,12 @@ def test_no_two_parts_of_the_api_change_at_the_same_time(shifting: dict[str, dic
 
     assert len(parts) > 8
     assert sorted(len(find_earlier(name)) for name in parts) == list(range(len(parts)))
+
+
+def test_a_route_that_a_release_adds_waits_until_the_alias_has_moved(shifting: dict[str, dict[str, Any]]) -> None:
+    alias = shifting["SessionsFunctionAliaslive"]
+    assert "CodeDeployLambdaAliasUpdate" in alias["UpdatePolicy"]
+    assert "SessionsFunctionAliaslive" in shifting["SessionsIntegration"]["DependsOn"]
+    target = {"Fn::Sub": "integrations/${SessionsIntegration}"}
+    routes = [each["Properties"] for each in shifting.values() if each["Type"] == "AWS::ApiGatewayV2::Route"]
+    assert {json.dumps(each["Target"]) for each in routes} == {json.dumps(target)}

@@ -14,8 +14,8 @@ STEPS = [
     "import two accounts",
     "create a session",
     "refuse to read it in another account: 404",
-    "end it",
     "receive its event",
+    "end a session",
 ]
 
 
