@@ -106,8 +106,19 @@ def test_an_interrupted_installation_is_not_taken_for_a_complete_one(clone: Path
     assert not (clone / ".venv/.synced").exists()
 
 
-def test_a_port_can_come_from_the_environment(clone: Path) -> None:
-    assert "--port '4800'" in make(clone, "--dry-run", "start", PORT="4800").stdout
+@pytest.mark.parametrize(
+    ("command", "variables", "argument"),
+    [
+        ("start", {"PORT": "4800"}, "--port '4800'"),
+        ("smoke", {"CONFIG": "prod"}, "'sessions-prod' smoke"),
+        ("token", {"CONFIG": "prod"}, "'sessions-prod' token"),
+        ("invoke", {"EVENT": "other.json"}, "'other.json'"),
+    ],
+)
+def test_a_setting_of_a_command_can_come_from_the_environment(
+    clone: Path, command: str, variables: dict[str, str], argument: str
+) -> None:
+    assert argument in make(clone, "--dry-run", command, **variables).stdout
 
 
 def test_stop_without_a_stack_installs_nothing_and_says_so(clone: Path) -> None:
