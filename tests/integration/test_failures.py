@@ -161,11 +161,23 @@ def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
     elif row["stored"] in {"the session", "the ended session"}:
         assert [item["displayName"] for item in items] == ["s3cret"]
         assert [item["ended"] for item in items] == [row["stored"] == "the ended session"]
-        assert [len(item["log"]) for item in items] == [1 + items[0]["ended"]]
     elif row["stored"] == "the bad item":
         assert [set(item) for item in items] == [{"pk", "id"}]
     else:
         assert row["stored"] in {"perhaps", "perhaps ended"}
+    if where == "end":
+        check_end(response["statusCode"], items[0], network, logged)
+
+
+def check_end(status: int, item: dict[str, Any], network: Network, logged: list[dict[str, Any]]) -> None:
+    """Check that an end has one log entry and is counted once, and that the next end succeeds."""
+    assert len(item["log"]) == 1 + item["ended"]
+    assert ["SessionsEnded" in line for line in logged][-1] == (status == 204)
+    network.faults.clear()
+    assert handler(make_end(item["id"]), CONTEXT)["statusCode"] == 204
+    [ended] = scan(network.dynamodb)
+    assert (ended["ended"], len(ended["log"])) == (True, 2)
+    assert ended == item or not item["ended"]
 
 
 def test_a_dripping_answer_ends_with_the_functions_timeout(template: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Creates over a network that fails at random: never stored twice, never lost, and every reply is true.
+"""Creates and ends over a network that fails at random: each happens once, and every reply is true.
 
     handlers, in threads ── botocore ── TCP ──> Connection, which injects the faults ──> DynamoDB, a dictionary
 
@@ -20,7 +20,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from conftest import CONTEXT, make_event
+from conftest import CONTEXT, make_end, make_event
 
 from aws import wire
 from aws.client import make_client
@@ -47,6 +47,7 @@ FAULTS = [
 ]
 UNREAD, UNREAD_RATE = "reset before the request was read", 0.02
 THROTTLED = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}'
+CONDITION_FAILED: dict[str, Any] = {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}
 FOREIGN = [b"{}", b"<html>Sign in to the network</html>"]
 BODIES: list[dict[str, Any]] = [{}, {"displayName": "Zoë"}, {"customerId": "northwind"}]
 
@@ -145,18 +146,50 @@ class DynamoDB(ThreadingHTTPServer):
         return fault
 
     def apply(self, operation: str, request: dict[str, Any]) -> tuple[int, bytes]:
-        """Apply one of a create's two operations, one at a time as DynamoDB does for an item: status and answer."""
+        """Apply an operation, one at a time as DynamoDB does for an item. Return the status and the answer."""
+        operations: dict[str, Callable[..., dict[str, Any]]] = {
+            "BatchGetItem": self.batch_get_item,
+            "GetItem": self.get_item,
+            "PutItem": self.put_item,
+            "UpdateItem": self.update_item,
+        }
         with self.turn:
-            answer = self.put_item(**request) if operation == "PutItem" else self.batch_get_item(**request)
+            answer = operations[operation](**request)
         if request.get("ReturnConsumedCapacity") == "TOTAL" and "__type" not in answer:
-            answer["ConsumedCapacity"] = {} if operation == "PutItem" else []
+            answer["ConsumedCapacity"] = [] if operation == "BatchGetItem" else {}
         return (400 if "__type" in answer else 200), json.dumps(answer).encode()
 
     def put_item(self, Item: Any, ConditionExpression: str = "", **_: object) -> dict[str, Any]:  # noqa: ANN401, N803
         existing = self.sessions.get(Item["pk"]["S"])
         if existing and "attribute_not_exists(pk)" in ConditionExpression:
-            return {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": existing}
+            return CONDITION_FAILED | {"Item": existing}
         self.sessions[Item["pk"]["S"]] = Item
+        return {}
+
+    def get_item(self, Key: Any, **_: object) -> dict[str, Any]:  # noqa: ANN401, N803
+        return {"Item": self.sessions[Key["pk"]["S"]]}
+
+    def update_item(
+        self,
+        Key: Any,  # noqa: ANN401, N803
+        UpdateExpression: str,  # noqa: N803
+        ConditionExpression: str,  # noqa: N803
+        ExpressionAttributeValues: dict[str, Any],  # noqa: N803
+        **_others: object,
+    ) -> dict[str, Any]:
+        """Apply an update of `store.update_session`. A name in its expressions is # and the name of the attribute.
+
+        `changeIds` has the changeId of each update.
+        """
+        item, values = self.sessions[Key["pk"]["S"]], ExpressionAttributeValues
+        for condition in ConditionExpression.split(" AND "):
+            name, _, value = condition.removeprefix("attribute_not_exists(").rstrip(")").partition(" = ")
+            if item.get(name[1:]) != values.get(value):
+                return CONDITION_FAILED | {"Item": item}
+        assignments = [each.partition(" = ") for each in UpdateExpression.removeprefix("SET ").split(", ")]
+        item = item | {name[1:]: values[value] for name, _, value in assignments}
+        item["changeIds"] = {"L": [*item.get("changeIds", {"L": []})["L"], item["changeId"]]}
+        self.sessions[Key["pk"]["S"]] = item
         return {}
 
     def batch_get_item(self, RequestItems: Any, **_: object) -> dict[str, Any]:  # noqa: ANN401, N803
@@ -195,8 +228,16 @@ def create(number: int, key: str | None) -> Response:
     return handler(make_event(BODIES[number % len(BODIES)], key), CONTEXT)
 
 
-def run_creates(
-    fault_rate: float, make: Callable[[int], list[Response]]
+def repeat(send: Callable[[], Response]) -> list[Response]:
+    """Send a request until its response is not a 503. Return all responses."""
+    responses = [send()]
+    while responses[-1]["statusCode"] == 503 and len(responses) < 50:
+        responses.append(send())
+    return responses
+
+
+def run(
+    fault_rate: float, make: Callable[[int], list[Response]], count: int = CREATES
 ) -> tuple[list[list[Response]], dict[str, dict[str, Any]]]:
     """Call `make` with 0, 1, 2, … in many threads while connections fail. Return its responses, and the items by id."""
     seed = random.randrange(2**32)  # noqa: S311
@@ -206,7 +247,7 @@ def run_creates(
         patch.setattr("time.sleep", lambda _: None)
         patch.setattr(store, "client", make_client("dynamodb", read_seconds=0.1))
         with closing(store.client), ThreadPoolExecutor(THREADS) as threads:
-            replies = list(threads.map(make, range(CREATES)))
+            replies = list(threads.map(make, range(count)))
     print(dict(dynamodb.injected), Counter(each["statusCode"] for several in replies for each in several))  # noqa: T201
     assert set(dynamodb.injected) == {None, UNREAD, *FAULTS}
     items = [wire.from_wire(item) for item in dynamodb.sessions.values()]
@@ -226,12 +267,9 @@ def read_stored_id(response: Response, stored: dict[str, dict[str, Any]]) -> str
 def test_with_keys_and_retries_each_key_creates_exactly_one_session(fault_rate: float) -> None:
     def send_until_it_succeeds(number: int) -> list[Response]:
         number -= number % 10 == 9  # one request in ten is sent twice, at the same time
-        responses = [create(number, f"key-{number}")]
-        while responses[-1]["statusCode"] == 503 and len(responses) < 50:
-            responses.append(create(number, f"key-{number}"))
-        return responses
+        return repeat(lambda: create(number, f"key-{number}"))
 
-    replies, stored = run_creates(fault_rate, send_until_it_succeeds)
+    replies, stored = run(fault_rate, send_until_it_succeeds)
     assert {each["statusCode"] for several in replies for each in several} <= {200, 503}
     assert {read_stored_id(several[-1], stored) for several in replies} == set(stored)
     assert len(stored) == CREATES - CREATES // 10
@@ -246,7 +284,7 @@ def test_with_keys_and_retries_each_key_creates_exactly_one_session(fault_rate: 
 
 @pytest.mark.parametrize("fault_rate", [0.3, 0.45])
 def test_without_keys_every_reply_is_true(fault_rate: float) -> None:
-    replies, stored = run_creates(fault_rate, lambda number: [create(number, None)])
+    replies, stored = run(fault_rate, lambda number: [create(number, None)])
     by_status: dict[int, list[Response]] = {200: [], 503: [], 504: []}
     for (response,) in replies:
         by_status[response["statusCode"]].append(response)
@@ -254,3 +292,18 @@ def test_without_keys_every_reply_is_true(fault_rate: float) -> None:
     unknown = {json.loads(each["body"])["responseStatus"]["message"].split()[1] for each in by_status[504]}
     assert len(created) == len(by_status[200])
     assert set(stored) - unknown == created  # nothing is stored of the creates that were answered 503
+
+
+def test_with_retries_each_session_ends_exactly_once() -> None:
+    def create_and_end(number: int) -> list[Response]:
+        number -= number % 4 == 3  # two requests end the same session at the same time
+        created = repeat(lambda: create(number, f"key-{number}"))[-1]
+        return repeat(lambda: handler(make_end(json.loads(created["body"])["id"]), CONTEXT))
+
+    replies, stored = run(0.3, create_and_end, CREATES // 2)
+    assert {each["statusCode"] for several in replies for each in several} == {204, 503}
+    assert [several[-1]["statusCode"] for several in replies] == [204] * len(replies)
+    assert len(stored) == len(replies) * 3 / 4
+    for item in stored.values():
+        assert (item["ended"], len(item["changeIds"])) == (True, 1)
+        assert [entry["message"] for entry in item["log"]].count("Session ended by Ada Lovelace") == 1
