@@ -27,7 +27,7 @@ def read_outputs(name: str) -> Outputs:
 
 
 def sessions_url(outputs: Outputs) -> str:
-    """Return the URL of POST /sessions. An emulator's needs single quotes in a shell: its stage is `$default`."""
+    """Return the URL of POST /sessions. The URL on an emulator contains `$default`, so a shell needs single quotes."""
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):  # not every machine resolves the names below localhost
         return f"{endpoint}/_aws/execute-api/{outputs['ApiId']}/$default/sessions"
     return f"{outputs['ApiUrl']}/sessions"

@@ -23,7 +23,7 @@ RESPONSE_SECONDS = 30  # the gateway waits 26
 
 
 class UnexpectedError(Exception):
-    """The stack answered otherwise than it must."""
+    """The stack gave a wrong answer."""
 
 
 @contextmanager
@@ -71,7 +71,7 @@ class Trial:
                 stack.make_user(self.outputs, self.emails[user], self.password, groups)
 
     def check(self, receive: Callable[[int], list[str]]) -> None:
-        """Use the API once in each way, as its users do."""
+        """Use each operation that every version has, as users do."""
         with step("sign in"):
             tokens = {
                 user: stack.create_token(self.outputs, email, self.password) for user, email in self.emails.items()

@@ -1,4 +1,4 @@
-"""The builds under test, which `make test` makes first, and the template that SAM's translator makes of one."""
+"""The two builds, which `make test` makes first, and the template that SAM's translator makes from one of them."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def list_modules(function: str) -> list[Path]:
 
 
 def is_current(build: Path) -> bool:
-    """Return whether a build is complete, and has the functions' present sources."""
+    """Return whether a build is complete, and contains the present code of the functions."""
     pairs = [
         (ROOT / "functions" / path, build / function / path)
         for function in FUNCTIONS

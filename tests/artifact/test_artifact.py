@@ -23,7 +23,7 @@ def build(request: pytest.FixtureRequest) -> Path:
 
 
 def find_suffixes(build: Path) -> dict[str, set[str]]:
-    """Return the suffixes of the shared objects, by their names without them."""
+    """Return the suffixes of the shared objects, by their names without the suffix."""
     suffixes: dict[str, set[str]] = {}
     for path in build.rglob("*.so"):
         name, dot, suffix = path.name.partition(".")

@@ -26,7 +26,7 @@ MODULES_MAX = 460
 ZIPPED_MAX, UNZIPPED_MAX = 9_000_000, 25_000_000
 SERVICES = {"dynamodb", "events", "sqs"}
 
-# A plain create needs none of these, and each makes a start slower.
+# A plain create needs none of these modules. Each would make a cold start slower.
 FORBIDDEN = {
     "aws_lambda_powertools.event_handler",
     "aws_lambda_powertools.utilities.data_classes",
@@ -83,7 +83,7 @@ class Probe(NamedTuple):
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built function and layer, unpacked from their zips: so the files have new dates, as in Lambda."""
+    """The built function and layer, unpacked from their zips. So the files have new dates, as in Lambda."""
     folder = tmp_path_factory.mktemp("unpacked")
     for packed in pack(LOCAL, folder)[0]:
         with zipfile.ZipFile(packed) as archive:

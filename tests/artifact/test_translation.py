@@ -94,7 +94,7 @@ def substitute(value: Any, parameters: dict[str, str]) -> Any:  # noqa: ANN401
 
 
 def find_versions(**parameters: str) -> dict[str, Any]:
-    """Return what identifies the version of each function. If it changes, CloudFormation publishes another version."""
+    """Return the identity of each function's version. If it changes, CloudFormation publishes another version."""
     versions = {}
     for name, each in translate(**parameters).items():
         if each["Type"] == "AWS::Lambda::Version":

@@ -54,7 +54,7 @@ type Series = dict[str, list[float]]
 
 
 def measure_starts(rounds: int, port: int) -> tuple[Series, dict[str, float]]:
-    """Return the CPU seconds of each start and its first call; and the bytes that the service logs and replies."""
+    """Return the CPU seconds of each start with its first call, and the sizes of the service's log and reply."""
     seconds: Series = {subject.name: [] for subject in STARTS}
     sizes = {}
     for _ in range(rounds):

@@ -26,7 +26,7 @@ FULL_BODY = {
     "startSession": True,
 }
 FULL_EVENT = PLAIN_EVENT | {"body": json.dumps(FULL_BODY)}
-# `sam build` dates all files 1980, so Python finds no valid bytecode and compiles each module in every start.
+# `sam build` dates all files 1980. So Python finds no valid bytecode, and compiles each module at every start.
 NO_BYTECODE = ("-X", f"pycache_prefix={os.devnull}")
 
 

@@ -1,7 +1,7 @@
 """Attacks: requests that try to break the service, to reach data of others, or to write into its logs and headers.
 
-Elsewhere: limits, control characters, odd roles and callbacks in tests/unit; references of other accounts,
-too, in test_references.py; sessions of other accounts in test_get_session.py; forged tokens in tests/stack.
+Other tests of attacks: tests/unit (limits, control characters, roles, callbacks), test_references.py and
+test_get_session.py (records and sessions of other accounts), and tests/stack (forged tokens).
 """
 
 import json

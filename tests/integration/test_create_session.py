@@ -34,7 +34,7 @@ PERSONAL = ["s3cret", "Lovelace", "ada@example.com"]
 
 
 def item_attributes(session: dict[str, Any], item: dict[str, Any]) -> dict[str, str]:
-    """Return the attributes of a session's item besides the session: keys and the id of its put."""
+    """Return the attributes of an item that are not in the session: keys, and the id of its put."""
     return {
         "pk": f"acme#{session['id']}",
         "accountShard": f"acme#{session['id'][0]}",
@@ -152,7 +152,7 @@ def test_an_existing_session_is_never_overwritten(dynamodb: DynamoDBClient, monk
 
 # ------------------------------------------------------------------------------------------------ a DynamoDB that fails
 
-# Answers that are not DynamoDB's, or not whole. `{}` with a status 500 is an error of DynamoDB without a code.
+# Answers that are incomplete, or not from DynamoDB. `{}` with a status 500 is an error of DynamoDB without a code.
 FOREIGN = [
     HTML,
     EMPTY_OBJECT,

@@ -24,7 +24,7 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 
 @pytest.fixture
 def ask(directory: DynamoDBClient) -> Ask:
-    """A function that sends the event of a name, and returns the answer. It sends an event with a key twice."""
+    """A function that sends a named event, and returns the answer. It sends an event with an Idempotency-Key twice."""
     for record in load_event("publish-events")["Records"]:
         directory.put_item(TableName="sessions", Item=record["dynamodb"]["NewImage"])
     boto3.client("events").create_event_bus(Name=EVENT_BUS)

@@ -1,4 +1,4 @@
-"""The failure table, docs/data/failures.json: each row happens here, and the outcome must be the row's.
+"""The failure table, docs/data/failures.json. A test produces each row and checks its outcome.
 
 `calls` counts the calls of DynamoDB by one request. `seconds` is their longest time: each call that is slow or
 unreachable takes its timeout, other answers take none, and each pause has its full length.
@@ -57,7 +57,7 @@ UNPROCESSED = {
     "UnprocessedKeys": {"directory": {"Keys": [to_wire({"pk": "ACCOUNT#acme", "sk": "CUSTOMER#northwind"})]}},
 }
 
-# The fault of every call, whichever the operation. The other situations are in `break_down`.
+# The faults that any operation can meet. The other situations are in `break_down`.
 FAULTS: dict[str, Fault | Applied | Changed] = {
     "throttled": THROTTLED,
     "unreachable": UNREACHED,
@@ -92,7 +92,7 @@ def make_request(where: str, what: str) -> dict[str, Any]:
 
 
 def break_down(where: str, what: str, session_id: str, network: Network) -> None:
-    """Bring a row's situation about."""
+    """Produce the situation of a row."""
     fault, *modes = what.split(", ")
     if fault in FAULTS:
         network.inject(OPERATIONS[where], *[FAULTS[fault]] * (1 if "once" in modes else EVERY_CALL))
@@ -181,7 +181,7 @@ def check_end(status: int, item: dict[str, Any], network: Network, logged: list[
 
 
 def test_a_dripping_answer_ends_with_the_functions_timeout(template: dict[str, Any]) -> None:
-    """No other row is left out above. Each byte starts botocore's timeout again, so Lambda ends the call."""
+    """CASES omits only this row. Each byte starts botocore's timeout again, so Lambda ends the call."""
     (row,) = [row for row in ROWS if "dripping" in row["failure"]]
     assert row["seconds"] == template["Resources"]["SessionsFunction"]["Properties"]["Timeout"]
 

@@ -2,7 +2,7 @@
 
     handlers, in threads ── botocore ── TCP ──> Connection, which injects the faults ──> DynamoDB, a dictionary
 
-moto does not serve here: it takes 10 ms of CPU for a call, and its check of a condition and its write are two steps.
+moto is too slow here, with 10 ms of CPU for each call. Its check of a condition and its write are two steps.
 """
 
 import json
@@ -58,7 +58,7 @@ class Connection(BaseHTTPRequestHandler):
     """A connection of the handlers' client. A peer that hangs up ends it."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 1  # seconds, then an idle one is closed: botocore leaves that to the garbage collector
+    timeout = 1  # seconds: closes idle connections, which botocore leaves to the garbage collector
     server: "DynamoDB"
 
     def handle_one_request(self) -> None:
@@ -115,7 +115,7 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.write(content[: self.server.random.randrange(len(content))] if cut else content)
 
     def reset(self) -> None:
-        """Let the close of the connection be a reset."""
+        """Make the close of the connection a reset."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def await_the_end(self) -> None:
@@ -128,7 +128,7 @@ class Connection(BaseHTTPRequestHandler):
 class DynamoDB(ThreadingHTTPServer):
     """A table of sessions and one customer, behind connections that fail."""
 
-    daemon_threads = False  # its close waits for the requests in flight
+    daemon_threads = False  # server_close waits for the requests in flight
 
     def __init__(self, fault_rate: float, seed: int) -> None:
         super().__init__(("127.0.0.1", 0), Connection)
@@ -200,7 +200,7 @@ class DynamoDB(ThreadingHTTPServer):
         return {"Responses": found, "UnprocessedKeys": {}}
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
-        request.close()  # without the orderly end that would come before a reset
+        request.close()  # without a shutdown, which would end the connection before its reset
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A request with an Idempotency-Key creates one session, however often and however concurrently it is sent."""
+"""Repeated and concurrent requests with one Idempotency-Key create one session."""
 
 import json
 from typing import Any

@@ -249,7 +249,7 @@ def test_a_document_may_have_5_mb_of_compact_json(dynamodb: DynamoDBClient) -> N
 
 
 def load_with_a_crash(document: Document, crash_at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Import a document, and crash at the write with this number. Return whether the import has so many writes."""
+    """Import a document, and crash at the write with this number. Return whether the import made so many writes."""
     writes = itertools.count()
 
     def crash_or(write: Callable[..., Any]) -> Callable[..., Any]:

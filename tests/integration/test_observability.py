@@ -52,7 +52,7 @@ def read_metrics(line: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def warm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No cold start, unless a test asks for one."""
+    """Make every request a warm one, unless a test sets a cold start."""
     monkeypatch.setattr(cold_start, "is_cold_start", False)
 
 
@@ -137,14 +137,14 @@ def test_a_log_line_contains_the_trace_id_of_x_ray(
 
 
 def shown_metrics(template: dict[str, Any]) -> Iterator[Metric]:
-    """Yield each metric of the dashboard, those of its searches included."""
+    """Yield each metric of the dashboard, also those of its searches."""
     body, _ = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     previous: list[str] = []
     for widget in json.loads(body.replace("${AWS::StackName}", STACK))["widgets"]:
         for row in widget["properties"].get("metrics", []):
             *words, options = row
             if words:
-                if words[0] == "...":  # repeats the words of the previous row that this one does not have
+                if words[0] == "...":  # stands for the words that this row has in common with the previous one
                     words = previous[: len(previous) - len(words) + 1] + words[1:]
                 previous = [previous[at] if word == "." else word for at, word in enumerate(words)]
                 yield previous[0], previous[1], frozenset(previous[2::2])

@@ -1,7 +1,7 @@
-"""What a create writes and is billed for: its session, once.
+"""The write units of a create: one put of one item.
 
-DynamoDB bills a unit for each 1 KB of a written item, rounded up, and as much again for an index or a replica that
-holds it, and twice as much in a transaction. moto says one unit of every write, so the size is reckoned here.
+DynamoDB bills one unit for each started KB of a written item. An index or a replica costs as much again, and a
+transaction twice as much. moto reports one unit for every write, so the tests compute the size.
 """
 
 import json
@@ -21,7 +21,7 @@ from sessions.handler import handler
 WIDE = "\N{HEADPHONE}"  # 4 bytes in UTF-8
 LONGEST = {"displayName": 256, "fromName": 256, "fromAddress": 320, "toAddress": 320, "destination": 512}
 PEOPLE = [f"user{number}@example.com" for number in range(49)]
-# From a plain create to one with all the members that there may be, with long names: its units.
+# The body and the write units of each create. The last one has 50 members with long names.
 CREATES: dict[str, tuple[dict[str, Any], int]] = {
     "of nothing": ({}, 1),
     "plain": ({"displayName": "Order 1042", "channel": "Voice", "toAddress": "+15557654321", "startSession": True}, 1),
@@ -35,7 +35,7 @@ type Write = tuple[str, dict[str, Any]]
 
 @pytest.fixture
 def writes(directory: DynamoDBClient) -> Iterator[list[Write]]:
-    """What the handler sends other than reads: the operations with their requests."""
+    """The operations of the handler that are not reads, with their requests."""
     for number, address in enumerate(PEOPLE):
         key = {"pk": "ACCOUNT#acme", "sk": f"EMAIL#{address}"}
         person = {"userId": f"user{number}", "name": WIDE * 64, "endpointId": f"ep-{number}"}
@@ -67,7 +67,7 @@ def test_a_create_puts_one_item_and_is_billed_for_its_size(
     assert ("expiresAt" in item) == (retention_days > 0)
     assert directory.scan(TableName="sessions")["Items"] == [item]
     assert math.ceil(measure_item(item) / 1024) == units
-    # Besides the reply, and what of the request is not in it: keys, and ids of request and fingerprint.
+    # Fields of the request that the reply lacks are stored, too. The other attributes are keys and hashes.
     session = json.loads(response["body"])
     asked = {field: value for field, value in body.items() if field not in session}
     assert measure_item(item) - measure_item(to_wire(session | asked)) < 200
@@ -81,7 +81,7 @@ def test_no_index_and_no_replica_is_written_too(template: dict[str, Any]) -> Non
 
 
 def test_an_item_is_as_large_as_amazon_says() -> None:
-    """Names and text in UTF-8, 1 for a boolean, 3 for a list or map and 1 for each of its entries.
+    """A name or text has its bytes in UTF-8, a boolean 1, and a list or map 3 and 1 for each entry.
 
     A number has 1 byte for each two digits, and 1 more.
     """

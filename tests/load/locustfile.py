@@ -1,4 +1,4 @@
-"""Load a local stack with creates and reads. Fail on any error, and on workers that keep growing.
+"""Load a local stack with creates and reads. Fail on any error, and if the memory of a worker keeps growing.
 
 The latencies are those of the emulator, not of AWS.
 """

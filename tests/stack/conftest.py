@@ -1,4 +1,4 @@
-"""A local stack of the tests' own, on a free port, beside a developer's: started once, and stopped whatever happens."""
+"""A local stack for the tests, on a free port. It starts once, and is stopped even if tests fail."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_bash(commands: str, folder: Path, environment: dict[str, str], seconds: int, *options: str) -> str:
-    """What commands of a document print, which must all succeed, within so many seconds."""
+    """Run commands of a document, which must all succeed within so many seconds. Return their output."""
     done = subprocess.run(
         ["bash", *options, "-c", commands],  # noqa: S607
         cwd=folder,
@@ -86,13 +86,13 @@ class Stack:
 
     @property
     def base_url(self) -> str:
-        """What clients are given."""
+        """The base URL of the API for clients."""
         return self.url.removesuffix("/sessions")
 
     def send(
         self, method: str, path: str, body: str = "", token: str | None = None, headers: dict[str, str] | None = None
     ) -> urllib3.BaseHTTPResponse:
-        """Sends a request, with a token if there is one."""
+        """Send a request, with a token if there is one."""
         authorization = {"Authorization": f"Bearer {token}"} if token is not None else {}
         return urllib3.request(
             method,
@@ -104,11 +104,11 @@ class Stack:
         )
 
     def post(self, body: object, token: str | None = None) -> urllib3.BaseHTTPResponse:
-        """Creates a session at /sessions, or is refused."""
+        """Send a create to /sessions."""
         return self.send("POST", "/sessions", json.dumps(body), token)
 
     def get(self, session_id: str, token: str | None = None) -> urllib3.BaseHTTPResponse:
-        """Reads a session, or is refused."""
+        """Send a read of a session."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         return urllib3.request("GET", f"{self.url}/{session_id}", headers=headers, timeout=120, retries=False)
 
@@ -131,13 +131,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def token(stack: Stack) -> str:
-    """What `make token` prints: an access token of ada, who has the role User in account acme."""
+    """The token that `make token` prints: an access token of ada, who has the role User in the account acme."""
     return run(stack.state, "token").stdout.strip()
 
 
 @pytest.fixture(scope="session")
 def sign_in(stack: Stack) -> SignIn:
-    """Signs a user of the pool in, and returns the tokens by kind; makes a user that is missing, with the role User."""
+    """Sign in a user of the pool, and return the tokens by kind. Add a missing user, with the role User."""
     cognito = boto3.client("cognito-idp", endpoint_url=stack.endpoint)
     pool, client = stack.outputs()["UserPoolId"], stack.outputs()["UserPoolClientId"]
     password = f"Aa1-{secrets.token_hex(8)}"

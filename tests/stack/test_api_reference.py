@@ -1,4 +1,4 @@
-"""docs/api.md as its reader uses it: each snippet runs as it stands and prints the output that the page shows.
+"""The snippets of docs/api.md: each runs unchanged, and prints the output that the page shows.
 
 A snippet is a fenced block. A snippet that begins with the name of a file, in a comment, is saved under that name. All
 snippets share one folder. A bash snippet runs there, and the json or text block below it shows the output. The mark
@@ -58,7 +58,7 @@ def mask(printed: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the reader, with the programs and the packages that the page installs."""
+    """The folder in which the snippets run, with the programs and the packages that the page installs."""
     folder = tmp_path_factory.mktemp("reader")
     for name, content in FILES.items():
         (folder / name).write_text(content)

@@ -1,6 +1,6 @@
 """The permissions of the deployed functions, and the packages that they can import.
 
-The tests deploy functions of their own, with the roles and the layer of ours.
+The tests deploy functions of their own, with the roles and the layer of the stack's functions.
 """
 
 import inspect
@@ -45,7 +45,7 @@ def find_packages(event: list[str], _: object) -> list[str]:
 
 @pytest.fixture
 def invoke(stack: Stack) -> Invoke:
-    """A function that runs one of those above as a Lambda function, with the settings of one of ours."""
+    """A function that runs one of the two functions above in Lambda, with the settings of a deployed function."""
     client = stack.client("lambda")
 
     def invoke(code: Callable[..., object], event: object, like: str, layers: list[str] | None = None) -> Any:  # noqa: ANN401
@@ -132,7 +132,7 @@ def test_the_stack_listens_on_this_machine_only(stack: Stack) -> None:
             _, local, _, state, *_, inode = line.split()[:10]
             if state == "0A" and f"socket:[{inode}]" in sockets:
                 listening.append(local)
-    # Beside the loopback address: on Docker's bridge, which no other machine reaches.
+    # No other machine reaches Docker's bridge either.
     addresses = [ip_address(address) for address in ("127.0.0.1", find_bridge(0)) if address]
     expected = [f"{int.from_bytes(address.packed, sys.byteorder):08X}:{stack.port:04X}" for address in addresses]
     assert sorted(listening) == sorted(expected)

@@ -1,4 +1,4 @@
-"""The page to read and try the API: as the local stack serves it, and in a real browser.
+"""The page to read and try the API, over HTTP and in a real browser.
 
 The browser is Chromium with its driver, on Debian the package chromium-driver. `make screenshot` runs these tests too.
 """
@@ -46,7 +46,7 @@ def page(stack: Stack) -> str:
 
 
 def make_page(stack: Stack, user: str) -> str:
-    """Makes the page anew, as `make page USER=...` does, and returns its address."""
+    """Make the page again, as `make page USER=...` does, and return its address."""
     made = run(stack.state, "page", "--user", user)
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
@@ -54,14 +54,14 @@ def make_page(stack: Stack, user: str) -> str:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """A headless Chromium that records what its pages request and complain of, and leaves its files in tmp_path."""
+    """A headless Chromium that records the requests and errors of its pages. Its files are in tmp_path."""
     driver = shutil.which("chromedriver")
     if not driver:
         pytest.skip("no browser: chromedriver is not to be found (on Debian, apt-get install chromium-driver)")
     options = ChromeOptions()
     options.add_argument("--headless=new")
     options.add_argument("--window-size=1200,2050")
-    # Nothing else is found, by Chromium's own services neither.
+    # Chromium resolves no other name, also not for its own services.
     rules = f"MAP {FOREIGN_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     options.add_argument(f"--host-resolver-rules={rules}")
     if os.geteuid() == 0:  # Chromium refuses to start its sandbox as root
@@ -72,24 +72,24 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
 
 
 def find(browser: Chrome, selector: str) -> WebElement:
-    """The element that a CSS selector names, as soon as it can be clicked."""
+    """Return the element of a CSS selector, as soon as it can be clicked."""
     return WebDriverWait(browser, 30).until(element_to_be_clickable((By.CSS_SELECTOR, selector)))
 
 
 def read_log(browser: Chrome, kind: str) -> list[str]:
-    """What the browser has logged since the last call: of kind `browser` what it complains of."""
+    """Return the browser's log since the last call. The kind `browser` has the errors of pages."""
     return [entry["message"] for entry in browser.get_log(kind)]  # type: ignore[no-untyped-call]
 
 
 def find_requests(browser: Chrome) -> set[str]:
-    """The addresses that the browser has requested since the last call; images within a page are none."""
+    """Return the addresses that the browser requested since the last call, without images inside a page."""
     messages = [json.loads(message)["message"] for message in read_log(browser, "performance")]
     requests = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
     return {each["request"]["url"] for each in requests if not each["request"]["url"].startswith("data:")}
 
 
 def execute(browser: Chrome) -> tuple[str, Any]:
-    """Sends the operation's request as it stands in the page, and returns the reply that the page shows."""
+    """Send the request of the operation that the page shows, and return the reply that the page shows."""
     find(browser, f"{OPERATION} .execute").click()
     status = find(browser, f"{OPERATION} .live-responses-table tbody .response-col_status").text.split()[0]
     return status, json.loads(find(browser, f"{OPERATION} .live-responses-table .highlight-code code").text)

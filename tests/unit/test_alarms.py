@@ -1,4 +1,4 @@
-"""What the alarms watch. Nothing but these tests notices an alarm that watches the wrong metric."""
+"""The metrics of the alarms. Only these tests notice an alarm with a wrong metric."""
 
 import re
 from typing import Any

@@ -171,7 +171,7 @@ def make_operation(outcomes: list[Outcome]) -> Callable[..., dict[str, Any]]:
 
 
 def run(clock: Clock, outcomes: list[Outcome], seconds: float = 0) -> tuple[object, int]:
-    """Run a call whose attempts take so long. Return its result and the number of its attempts."""
+    """Run a call whose attempts take this time. Return its result and the number of its attempts."""
     count, operation = 0, make_operation(outcomes)
 
     def count_attempt(**parameters: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The models beside the contract. A new field fails here until each place has it; CONTRIBUTING lists the places."""
+"""The models, compared with the contract. A new field fails here until each place of CONTRIBUTING has it."""
 
 from datetime import UTC, datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the schema of the event: they are valid, and they are true."""
+"""The OpenAPI document and the schemas of the events are valid, and agree with the code."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What template.yaml must say to protect data, identity and money. The local emulator checks none of it."""
+"""The parts of template.yaml that protect data, identity and money. The local emulator checks none of them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Who may deploy from GitHub, and with which rights. actionlint checks the rest of the workflows."""
+"""The rights of the GitHub workflows, and their order. actionlint checks the rest."""
 
 import os
 import re
@@ -75,7 +75,7 @@ def test_a_newer_run_cancels_tests_but_never_a_deploy() -> None:
         "dev": "false",
         "prod": "false",
     }
-    # A called workflow in the group of its caller would wait for itself.
+    # If a called workflow had its caller's concurrency group, each would wait for the other.
     assert len({workflow["concurrency"]["group"] for workflow in WORKFLOWS.values()}) == len(WORKFLOWS)
 
 

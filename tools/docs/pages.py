@@ -31,7 +31,7 @@ def dump(document: dict[str, Any]) -> str:
 
 
 def make_page(path: str) -> str:
-    """Return a hand-written page with its tables made anew."""
+    """Return a hand-written page with new tables."""
     return re.sub(
         r"(<!-- make docs: ([\w-]+) -->\n).*?(<!-- end -->)",
         lambda match: f"{match[1]}\n{TABLES[match[2]]()}\n\n{match[3]}",

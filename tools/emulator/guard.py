@@ -25,7 +25,7 @@ def is_allowed(path: str, headers: Mapping[str, str]) -> bool:
     """Return whether a request comes from a program on this machine, or from a page of the emulator itself.
 
     Programs send no Origin and no Sec-Fetch-Site. A browser sends Sec-Fetch-Site with each request, and Origin at least
-    with those that change something (https://fetch.spec.whatwg.org/#origin-header).
+    with each request that changes something (https://fetch.spec.whatwg.org/#origin-header).
     """
     host = headers.get("host", "")
     name = host.rpartition(":")[0]

@@ -42,7 +42,7 @@ def start_emulator(state: Path, port: int) -> None:
     tmp = state.resolve() / "tmp"
     shutil.rmtree(tmp, ignore_errors=True)
     tmp.mkdir(parents=True)
-    # Functions inherit this environment, so it holds nothing of the developer's own.
+    # Functions inherit this environment, so it has no setting of the developer.
     environment = {
         "PATH": os.defpath,
         "HOME": str(tmp),
@@ -112,7 +112,7 @@ def find_emulator(state: Path) -> Emulator | None:
 
 
 def stop_emulator(state: Path) -> bool:
-    """Kill the emulator and the functions at once; return when they are gone, with whether any ran. Keep the log."""
+    """Kill the emulator and the functions, and wait until they have ended. Return whether any ran. Keep the log."""
     emulator = find_emulator(state)
     if emulator:
         deadline = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""FastAPI behind Mangum, as their documentation has it."""
+"""FastAPI behind Mangum, as in their documentation."""
 
 from fastapi import FastAPI, Request
 from mangum import Mangum

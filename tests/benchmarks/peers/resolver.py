@@ -1,4 +1,4 @@
-"""Powertools' resolver with its validation, as its documentation has it."""
+"""Powertools' resolver with its validation, as in its documentation."""
 
 from typing import Any
 

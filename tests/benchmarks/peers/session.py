@@ -1,4 +1,4 @@
-"""The models that the two frameworks validate with, and the session that they store: the same for both."""
+"""The models and the stored session of the two frameworks. Both use the same."""
 
 import os
 import uuid
