@@ -1,4 +1,4 @@
-"""The write units of a create: one put of one item.
+"""The write units of a create and of an end: one write of one item each.
 
 DynamoDB bills one unit for each started KB of a written item. An index or a replica costs as much again, and a
 transaction twice as much. moto reports one unit for every write, so the tests compute the size.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import CONTEXT, make_event
+from conftest import CONTEXT, make_end, make_event
 from integration.api import measure_item
 from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -43,7 +43,7 @@ def writes(directory: DynamoDBClient) -> Iterator[list[Write]]:
     sent: list[Write] = []
 
     def note(model: Any, params: dict[str, Any], **_: object) -> None:  # noqa: ANN401 (botocore's)
-        if model.name != "BatchGetItem":
+        if model.name not in {"BatchGetItem", "GetItem"}:
             sent.append((model.name, json.loads(params["body"])))
 
     store.client.meta.events.register_last("before-call.dynamodb", note)
@@ -53,7 +53,7 @@ def writes(directory: DynamoDBClient) -> Iterator[list[Write]]:
 
 @pytest.mark.parametrize("retention_days", [0, 3650])
 @pytest.mark.parametrize("name", CREATES)
-def test_a_create_puts_one_item_and_is_billed_for_its_size(
+def test_a_create_and_its_end_each_write_one_item_and_are_billed_for_its_size(
     name: str, retention_days: int, directory: DynamoDBClient, writes: list[Write], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "RETENTION_SECONDS", retention_days * 24 * 3600)
@@ -71,6 +71,14 @@ def test_a_create_puts_one_item_and_is_billed_for_its_size(
     session = json.loads(response["body"])
     asked = {field: value for field, value in body.items() if field not in session}
     assert measure_item(item) - measure_item(to_wire(session | asked)) < 200
+
+    assert handler(make_end(session["id"]), CONTEXT)["statusCode"] == 204
+    assert [(operation, request["TableName"]) for operation, request in writes[1:]] == [("UpdateItem", "sessions")]
+    [ended] = directory.scan(TableName="sessions")["Items"]
+    assert ended.get("expiresAt") == item.get("expiresAt")
+    # The end adds 143 bytes to the plain session. With the 15 bytes of a retention, the item is larger than 1 KB.
+    units_of_end = units + (name == "plain" and retention_days > 0)
+    assert math.ceil(max(measure_item(item), measure_item(ended)) / 1024) == units_of_end
 
 
 def test_no_index_and_no_replica_is_written_too(template: dict[str, Any]) -> None:
