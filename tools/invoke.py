@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import yaml
@@ -19,6 +19,9 @@ from moto.server import ThreadedMotoServer
 
 from local_stack.deployment import ARCHITECTURE, BUILT, SAM
 from local_stack.emulator import ROOT, find_bridge, use_endpoint
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 EVENTS = ROOT / "events"
 HOST = "host.docker.internal"  # the name of this machine in a container
@@ -31,11 +34,11 @@ VARIABLES = {
 }
 
 
-def make_tables(resources: dict[str, Any]) -> None:
+def make_tables(dynamodb: "DynamoDBClient", resources: dict[str, Any]) -> None:
     """Create the tables of a template."""
     for name, table in (("sessions", "SessionsTable"), ("directory", "DirectoryTable")):
         properties = {each: resources[table]["Properties"][each] for each in ("KeySchema", "AttributeDefinitions")}
-        boto3.client("dynamodb").create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **properties)
+        dynamodb.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **properties)
 
 
 def add_demo_data() -> None:
@@ -105,7 +108,7 @@ def main() -> None:
         _, port = server.get_host_and_port()
         use_endpoint(f"http://{address}:{port}")
         os.environ.update(VARIABLES, POWERTOOLS_LOG_LEVEL="ERROR")
-        make_tables(yaml.safe_load(BUILT.read_text())["Resources"])
+        make_tables(boto3.client("dynamodb"), yaml.safe_load(BUILT.read_text())["Resources"])
         add_demo_data()
         for _ in range(2 if "idempotency-key" in event.get("headers", {}) else 1):  # the second call shows the replay
             invoke(find_function(path.stem, event), path, address, port)
