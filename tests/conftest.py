@@ -66,6 +66,12 @@ def load_event(name: str) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads((ROOT / "events" / f"{name}.json").read_text()))
 
 
+def load_event_schema(detail_type: str) -> dict[str, Any]:
+    """Return the JSON Schema of the detail of an event."""
+    schemas: dict[str, Any] = json.loads((ROOT / "docs/events/schemas.json").read_text())
+    return schemas | {"$ref": f"#/$defs/{detail_type}"}
+
+
 # The answer to each event, in the words of events/README.md.
 DOCUMENTED: dict[str, str] = {
     row["event"].removesuffix(".json"): row["answer"]

@@ -1,8 +1,8 @@
 """Clients of AWS: timeouts, attempts and back-off.
 
-`call` makes one call of DynamoDB with all its retries. botocore itself does not retry. So `call` sees the result of
-each attempt: DynamoDB applied it, did not apply it, or may have applied it. The clients come from botocore, because
-boto3 would add 50 ms to each cold start.
+`call` makes one call of DynamoDB with all its retries. The client must have one attempt, so that botocore does not
+retry. Then `call` sees the result of each attempt: DynamoDB applied it, did not apply it, or may have applied it. The
+clients come from botocore, because boto3 would add 50 ms to each cold start.
 """
 
 import math
@@ -80,7 +80,7 @@ def make_client(
 def attempts(most: int, *, seconds: float = math.inf, longest_pause: float = 1.0) -> Iterator[int]:
     """Yield the numbers of attempts from 1 to `most`, with exponential back-off and full jitter in between.
 
-    Yield no attempt later than `seconds` after the first.
+    All attempts start within `seconds` of the first.
     """
     end = time.monotonic() + seconds
     for number in range(1, most + 1):

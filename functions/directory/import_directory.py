@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 DIRECTORY_TABLE = os.environ["DIRECTORY_TABLE"]
 DOCUMENT_MAX = 5 * 1024 * 1024  # bytes of JSON; Lambda takes 6 MB
 ERRORS_MAX = 1000  # a response of Lambda has 6 MB at most
-# Bytes of a user's claims as ASCII JSON. With Cognito's own claims, the signature and Base64, the token has 7,500 bytes
-# at most. API Gateway accepts 10,240 bytes of request line and headers in all.
+# Bytes of a user's sign-in item as ASCII JSON. Its claims make a token of 7,500 bytes at most, without the names of the
+# user's groups. API Gateway accepts 10,240 bytes of request line and headers in all.
 CLAIMS_MAX = 4096
 
 # Reasons for which we retry a cancelled transaction. botocore itself does not retry it.
@@ -233,4 +233,4 @@ def transact(groups: list[list[Any]]) -> None:
 def limit_tries() -> Iterator[int]:
     """Yield the numbers of attempts with back-off. Raise TimeoutError after the last one."""
     yield from attempts(10, longest_pause=30)
-    raise TimeoutError("DynamoDB did not complete the writes: run the import again")
+    raise TimeoutError("DynamoDB did not complete the import: run it again")

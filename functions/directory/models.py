@@ -16,7 +16,7 @@ EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[!-?A
 PhoneNumber = Annotated[str, StringConstraints(pattern=PHONE_NUMBER)]
 Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[!-~]+$")]
 
-TEAM_MAX = 49  # 49 users and the creator are 50 members, the most of a session
+TEAM_MAX = 49  # 49 users and the creator are 50 members, the maximum of a session
 DEPTH_MAX = 50
 
 type Path = tuple[str | int, ...]

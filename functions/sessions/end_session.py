@@ -10,9 +10,10 @@ from sessions.responses import Reply
 
 
 def end_session(event: dict[str, Any], caller: Caller) -> Reply:
-    """End the session of the caller's account that the path or the query string names, once.
+    """End a session of the caller's account. A session that has ended stays unchanged.
 
-    If another request changes the session between the read and the update, apply the rules to its new state.
+    The path or the query string has the id of the session. If another request changes the session between the read
+    and the update, apply the rules to its new state.
 
     Raise ServiceError: ValidationException, NotFound or ServiceUnavailable.
     """

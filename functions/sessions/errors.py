@@ -15,7 +15,7 @@ ERRORS = {
     "SerializationException": ErrorKind(
         400,
         "The body must be a JSON object or a form, in UTF-8.",
-        "The body is neither a JSON object nor a form, or not UTF-8. Nothing is stored.",
+        "The body is something else than a JSON object or a form in UTF-8. Nothing is stored.",
     ),
     "ValidationException": ErrorKind(
         400,
@@ -49,7 +49,7 @@ ERRORS = {
     ),
     "UnsupportedMediaType": ErrorKind(
         415,
-        "A body must have no Content-Encoding.",
+        "A body must have no Content-Encoding other than identity.",
         "The body has a `Content-Encoding`, such as gzip. Nothing is stored.",
     ),
     "IdempotencyKeyReused": ErrorKind(

@@ -9,7 +9,7 @@ from sessions.responses import Reply
 
 
 def get_session(event: dict[str, Any], caller: Caller) -> Reply:
-    """Return the session of the caller's account that the path or the query string names.
+    """Return a session of the caller's account. The path or the query string has its id.
 
     Raise ServiceError: ValidationException, NotFound or ServiceUnavailable.
     """

@@ -1,8 +1,9 @@
 """Idempotency: the session id that an Idempotency-Key gives, and the fingerprint of a request.
 
 The header follows draft-ietf-httpapi-idempotency-key-header. Id and fingerprint are hashes of JSON arrays in the
-canonical form of RFC 8785. Never change the array of the id: an old key would create a second session. If you change
-the content of the fingerprint, increase its version, and keep a function for the old version.
+canonical form of RFC 8785. Never change the array that `derive_session_id` hashes. Otherwise an old key creates a
+second session. If you change the content of the fingerprint, increase its version, and keep a function for the old
+version.
 """
 
 import json
@@ -35,9 +36,9 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
 def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
     """Return whether a request equals the earlier request that has this fingerprint.
 
-    `from_address` is that of the earlier session. A fingerprint omits a `fromAddress` that equals the email address of
-    the caller, and this address may have changed since. So compare two fingerprints: one with the `fromAddress` of the
-    request, and one that omits it if it equals `from_address`.
+    `from_address` is that of the earlier session. A fingerprint omits a `fromAddress` that equals the caller's email
+    address. The email address may change between two requests. So compare two fingerprints. The first keeps the
+    request's `fromAddress`. The second omits it if it equals `from_address`.
     """
     addresses = (None, from_address)
     return (

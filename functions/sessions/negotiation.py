@@ -8,6 +8,7 @@ import mimeparse
 from sessions.errors import FieldError, ServiceError
 
 CALLBACK = re.compile(r"(?=.{1,128}$)[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*")
+INVALID_CALLBACK = FieldError("InvalidFormat", "callback", "must be a JavaScript name, such as myCallback")
 
 
 def read_callback(event: dict[str, Any]) -> str | None:
@@ -17,8 +18,7 @@ def read_callback(event: dict[str, Any]) -> str | None:
     """
     callback: str | None = (event.get("queryStringParameters") or {}).get("callback") or None
     if callback and not CALLBACK.fullmatch(callback):
-        error = FieldError("InvalidFormat", "callback", "must be a JavaScript name, such as myCallback")
-        raise ServiceError("ValidationException", errors=[error])
+        raise ServiceError("ValidationException", errors=[INVALID_CALLBACK])
     return callback
 
 

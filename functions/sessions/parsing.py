@@ -24,6 +24,7 @@ LIST_FIELDS = {"memberEmailAddresses"}
 # Fields with text that may be empty.
 TEXT_FIELDS = {"displayName", "fromAddress", "fromName", "toAddress", "destination"}
 
+INVALID_KEY = FieldError("InvalidFormat", "Idempotency-Key", "must be 1 to 255 visible ASCII characters")
 MISSING_SESSION_ID = FieldError("Required", "sessionId", "must name a session")
 SINGLE_CALL = FieldError("NotAllowed", "callSid", "only the telephony provider can end a single call")
 
@@ -43,8 +44,7 @@ def read_idempotency_key(event: dict[str, Any]) -> str | None:
     """Return the header Idempotency-Key, quotes included; None without it. Raise ServiceError: ValidationException."""
     key: str | None = (event.get("headers") or {}).get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
-        error = FieldError("InvalidFormat", "Idempotency-Key", "must be 1 to 255 visible ASCII characters")
-        raise ServiceError("ValidationException", errors=[error])
+        raise ServiceError("ValidationException", errors=[INVALID_KEY])
     return key
 
 

@@ -56,8 +56,8 @@ class NotPublishedError(Exception):
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
     """Publish a batch of stream records. Return the numbers of published events and of dead letters.
 
-    Raise if a record is neither on the bus nor in the dead-letter queue. Log one line for the batch and one for each
-    dead letter, without the content of a session.
+    Raise if an event or a dead letter was not sent. Log one line for the batch and one for each dead letter, without
+    the content of a session.
     """
     started = time.perf_counter()
     announced: list[Event] = []

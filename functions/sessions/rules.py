@@ -47,7 +47,7 @@ TOO_MANY_MEMBERS = FieldError("TooMany", "memberEmailAddresses", f"a session has
 
 
 def check(request: NewSession, caller: Caller, references: References) -> list[FieldError]:
-    """Return conflicts between fields, references that the account lacks, and too many members."""
+    """Return the errors of a request: conflicts of fields, references that the account lacks, too many members."""
     errors = [error for error, is_broken in RULES.items() if is_broken(request, references)]
     for index, address in enumerate(request.member_email_addresses):
         if fold_address(address) not in references.people:

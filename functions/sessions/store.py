@@ -1,8 +1,8 @@
 """The Sessions table, and the references that a create reads from the Directory table.
 
-Apart from the warm-up, the only module of the API that calls DynamoDB. template.yaml has the layout of both tables.
-The random id in the key spreads the sessions of an account over all partitions. A future list of sessions needs an
-index on `accountShard` (account and first digit of the id) and `dateCreated`.
+Apart from the warm-up, the only module of the API that calls DynamoDB. template.yaml has the layout of both tables. The
+id in the key is random or a hash. So it spreads the sessions of an account over all partitions. A future list of
+sessions needs an index on `accountShard` (account and first digit of the id) and `dateCreated`.
 """
 
 import os
@@ -149,14 +149,14 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 
     A request with an Idempotency-Key has a fingerprint. Without a key the id is random, so no earlier request has
     stored a session under it. If the outcome of an attempt is unknown, `call` repeats the attempt with the same item.
-    `writeId` identifies the put that stored an item. The put replaces an expired session, so a failed condition never
-    returns one.
+    `writeId` identifies the put that stored an item. The put replaces an expired session. So a failed condition returns
+    only sessions that have not expired.
 
         outcome of `call`    stored item                  then
         stored               ours                         None
         condition failed     ours: the same writeId       None
         condition failed     an earlier request's         return it; without a key, raise ClientError: a bug
-        refused, throttled   none, or an earlier one's    ServiceUnavailable
+        refused, throttled   none, or an earlier request's ServiceUnavailable
         unknown              perhaps ours                 with a key ServiceUnavailable, without one OutcomeUnknown
 
     Raise ServiceError.
@@ -195,11 +195,10 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 
 
 def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession | None:
-    """Store the attributes in which a session differs from the stored one, once.
+    """Store the changed attributes of a session once. Return None, or the session that another request changed.
 
-    Return None, or the session as another request changed it. The condition is that in the table each of these
-    attributes still has the value of `stored`. One of them is `changeId`, which identifies the latest update of an
-    item. An attempt with an unknown outcome is repeated.
+    The update succeeds only if each of these attributes still equals its value in `stored`. One of them is `changeId`,
+    which identifies the latest update of an item. An attempt with an unknown outcome is repeated.
 
         outcome of `call`    stored item                  then
         stored               ours                         None

@@ -35,7 +35,7 @@ def install(platform: str, site: Path) -> None:
     command = [sys.executable, "-I", "-m", "pip", "install", "-qq", "--no-input", "--no-compile", "--no-deps"]
     command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(HERE / "requirements.txt")]
     command += ["--platform", platform, "--python-version", "3.13", "--implementation", "cp", "--target", str(site)]
-    # Settings that are common on developers' machines, and that --target does not allow.
+    # Turn off two settings that developers often have. pip refuses --target with them.
     settings = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
     if subprocess.run(command, env=os.environ | settings, check=False).returncode:
         raise SystemExit("pip could not install the packages of the layer; see the error above.")
@@ -67,7 +67,7 @@ def slim_powertools(package: Path) -> None:
 
 
 def slim_botocore(data: Path) -> None:
-    """Keep the data of these services in their latest API version.
+    """Keep the data of SERVICES in their latest API version.
 
     botocore reads all of endpoints.json (1.2 MB) and lists the folder of every service before it makes a client.
     """
@@ -90,7 +90,7 @@ def slim_botocore(data: Path) -> None:
 
 
 def omit_documentation(content: Any) -> Any:  # noqa: ANN401 (JSON)
-    """Return a service model without its documentation. A shape may have a member of that name, too: an object."""
+    """Return a service model without its documentation. An object of this name is data, and stays."""
     if isinstance(content, list):
         return [omit_documentation(each) for each in content]
     if isinstance(content, dict):

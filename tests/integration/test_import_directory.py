@@ -424,7 +424,7 @@ def test_an_import_ends_if_everything_stays_unprocessed(
         "batch_write_item",
         lambda RequestItems: {"UnprocessedItems": RequestItems},  # noqa: N803
     )
-    with pytest.raises(TimeoutError, match="run the import again"):
+    with pytest.raises(TimeoutError, match="run it again"):
         load(document)
     assert find_sign_ins(dynamodb) == {}
 

@@ -13,7 +13,7 @@ import urllib3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, EndpointConnectionError
-from conftest import CONTEXT, ROOT, load_event, make_end, make_event, make_get
+from conftest import CONTEXT, load_event, load_event_schema, make_end, make_event, make_get
 from integration.api import measure_item
 from jsonschema import Draft202012Validator
 from moto import mock_aws
@@ -136,7 +136,7 @@ def test_each_record_of_the_example_batch_becomes_an_event(heard: Receive) -> No
     assert chat["withAddress"] == "team:support"
     assert chat["parentSessionId"] == voice["session"]["id"]
     assert chat["session"]["displayName"] == "Zoë"
-    schema = Draft202012Validator(json.loads((ROOT / "docs/events/SessionCreated.json").read_text()))
+    schema = Draft202012Validator(load_event_schema("SessionCreated"))
     for detail in (voice, chat):
         schema.validate(detail)
 
@@ -176,7 +176,7 @@ def test_the_example_of_an_end_becomes_an_event(heard: Receive) -> None:
     assert (event["source"], event["detail-type"]) == ("sessions", "SessionEnded")
     assert (detail["startSession"], detail["endedBy"]) == (True, "bob")
     assert detail["eventId"] == "7c9f8a4be2a04c2f8c51d0d1f6a3e9b7-ended-2026-11-22T08:31:07.210Z"
-    Draft202012Validator(json.loads((ROOT / "docs/events/SessionEnded.json").read_text())).validate(detail)
+    Draft202012Validator(load_event_schema("SessionEnded")).validate(detail)
 
 
 def make_change(old: dict[str, Any], new: dict[str, Any]) -> Record:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, load_event_schema
 from jsonschema import Draft202012Validator
 from stack.conftest import Stack, command
 
@@ -132,7 +132,7 @@ def test_200_concurrent_creates_become_events_and_start_their_flows(
     started = {session_id for session_id, session in replied.items() if session["dialState"] == "Active"}
     assert [detail["startSession"] for detail in queued] == [True] * 50
     assert {detail["session"]["id"]: detail["session"] for detail in queued} == {key: replied[key] for key in started}
-    schema = Draft202012Validator(json.loads((ROOT / "docs/events/SessionCreated.json").read_text()))
+    schema = Draft202012Validator(load_event_schema("SessionCreated"))
     for detail in queued:
         schema.validate(detail)
 
@@ -166,7 +166,7 @@ def test_50_concurrent_ends_become_one_event_and_one_message_to_the_flow_engine(
     assert (len(events), set(by_session)) == (6, {started["id"], quiet["id"]})
     event = by_session[started["id"]]
     assert (event["detail"]["session"], event["detail"]["endedBy"]) == (ended, "ada")
-    Draft202012Validator(json.loads((ROOT / "docs/events/SessionEnded.json").read_text())).validate(event["detail"])
+    Draft202012Validator(load_event_schema("SessionEnded")).validate(event["detail"])
 
     [message] = find_ends(messages.wait(find_ends))
     assert message["detail"] == event["detail"]

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the JSON Schema of the event, from the code and the skeleton docs/data/openapi.yaml."""
+"""The OpenAPI document and the JSON Schemas of the events, from the code and the skeleton docs/data/openapi.yaml."""
 
 import ast
 import json
@@ -89,20 +89,21 @@ def add_errors(components: dict[str, Any]) -> None:
         }
 
 
-def make_event_schema(model: type[models.SessionEvent]) -> dict[str, Any]:
-    """Return the JSON Schema of the detail of an event."""
-    schemas = make_schemas("serialization", model, "#/$defs/")
-    schema = schemas.pop(model.__name__)
+def make_event_schemas() -> dict[str, Any]:
+    """Return the JSON Schemas of the details of all events. `$defs` has them by detail-type."""
+    schemas: dict[str, Any] = {}
+    for model in (models.SessionCreated, models.SessionEnded):
+        schemas |= make_schemas("serialization", model, "#/$defs/")
     session = respond({"channel": "Fax", "displayName": "Order 1042", "startSession": True})
-    example = {"session": session, "startSession": True, "eventId": f"{session['id']}-{session['dateCreated']}"}
-    if model is models.SessionEnded:
-        session = end(session)
-        event_id = f"{session['id']}-ended-{session['dateCompleted']}"
-        example |= {"session": session, "eventId": event_id, "endedBy": session["lastModifiedBy"]}
+    created = {"session": session, "startSession": True, "eventId": f"{session['id']}-{session['dateCreated']}"}
+    session = end(session)
+    event_id = f"{session['id']}-ended-{session['dateCompleted']}"
+    ended = {"session": session, "startSession": True, "eventId": event_id, "endedBy": session["lastModifiedBy"]}
+    schemas["SessionCreated"]["examples"] = [created]
+    schemas["SessionEnded"]["examples"] = [ended]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": model.__name__,
-        **schema,
-        "examples": [example],
+        "title": "The detail of an event",
+        "anyOf": [{"$ref": "#/$defs/SessionCreated"}, {"$ref": "#/$defs/SessionEnded"}],
         "$defs": schemas,
     }

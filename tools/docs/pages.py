@@ -8,7 +8,7 @@ from typing import Any
 
 from docs import layer, licences, openapi, reference, tables
 from docs.schemas import ROOT
-from sessions import models, rules
+from sessions import rules
 
 TABLES: dict[str, Callable[[], str]] = {
     "routes": reference.make_route_table,
@@ -43,8 +43,7 @@ def make_page(path: str) -> str:
 PAGES = ("docs/api.md", "docs/licences.md", "docs/operations.md", "events/README.md")
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/openapi.json": lambda: dump(openapi.make_openapi()),
-    "docs/events/SessionCreated.json": lambda: dump(openapi.make_event_schema(models.SessionCreated)),
-    "docs/events/SessionEnded.json": lambda: dump(openapi.make_event_schema(models.SessionEnded)),
+    "docs/events/schemas.json": lambda: dump(openapi.make_event_schemas()),
     "layers/dependencies/requirements.txt": layer.make_requirements,
     "layers/dependencies/sbom.cdx.json": layer.make_sbom,
 } | {path: partial(make_page, path) for path in PAGES}

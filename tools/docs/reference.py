@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from docs.openapi import make_openapi, read_routes
 from docs.schemas import ADA, NOW, SESSION_ID, make_schemas, unwrap
 from docs.tables import make_table
-from sessions import models, parsing, rules
+from sessions import models, negotiation, parsing, rules
 from sessions.errors import ERRORS
 from sessions.models import NewSession, SessionInfo
 from sessions.references import References
@@ -19,7 +19,7 @@ REQUEST = make_schemas("validation", NewSession, "")
 RESPONSE = make_schemas("serialization", SessionInfo, "")
 REFUSALS = [
     *(*rules.RULES, rules.UNKNOWN_ADDRESS, rules.TOO_MANY_MEMBERS),
-    *(parsing.MISSING_SESSION_ID, parsing.SINGLE_CALL),
+    *(parsing.INVALID_KEY, negotiation.INVALID_CALLBACK, parsing.MISSING_SESSION_ID, parsing.SINGLE_CALL),
 ]
 
 
