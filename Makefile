@@ -149,6 +149,7 @@ changeset: ## build and show what a deploy would change [CONFIG=dev]
 
 deploy changeset: CONFIG ?= dev
 deploy changeset: $(APP_TOOLS) $(SAM_TOOLS)
+	$(if $(filter local,$(CONFIG)),$(error CONFIG=local is the local stack: run make start))
 	grep -q '^\[$(CONFIG)\.' samconfig.toml || { echo 'samconfig.toml has no section for CONFIG=$(CONFIG).' >&2; exit 1; }
 	tools/step 'Building for AWS' $(SAM) build --config-env $(CONFIG)
 	$(SAM) deploy --config-env $(CONFIG) $(EXECUTE)
@@ -173,7 +174,7 @@ erase: $(APP_TOOLS) ## delete a session at a person's request: SESSION=account/i
 
 clean: stop ## stop the local stack, and remove the files that these commands made
 	rm -rf .aws-sam .tools .venv tools/*/.venv tests/load/.venv tools/*/node_modules tests/clients/node_modules \
-	  .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
+	  .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	echo 'Outside this folder, these stay: ~/.cache/uv, ~/.local/share/uv, ~/.cache/pip, ~/.npm and ~/.aws-sam.'
 

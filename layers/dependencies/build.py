@@ -25,6 +25,12 @@ PLATFORMS = ("manylinux2014_aarch64", "manylinux2014_x86_64")
 # The services that the functions call, in botocore's names, and the utilities of Powertools that they import.
 SERVICES = {"dynamodb", "events", "sqs"}
 UTILITIES = {"jmespath_utils", "parser", "typing"}
+# Settings of pip for network and cache, as in the Makefile. Others, such as PIP_PLATFORM, could change the layer.
+KEPT = {
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_KEYRING_PROVIDER"),
+    *("PIP_CONFIG_FILE", "PIP_PROXY", "PIP_TRUSTED_HOST", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_DEFAULT_TIMEOUT"),
+    *("PIP_RETRIES", "PIP_CACHE_DIR", "PIP_NO_CACHE_DIR"),
+}
 UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552: Python uses such bytecode without reading the source
 
 
@@ -35,9 +41,10 @@ def install(platform: str, site: Path) -> None:
     command = [sys.executable, "-I", "-m", "pip", "install", "-qq", "--no-input", "--no-compile", "--no-deps"]
     command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(HERE / "requirements.txt")]
     command += ["--platform", platform, "--python-version", "3.13", "--implementation", "cp", "--target", str(site)]
-    # Turn off two settings that developers often have. pip refuses --target with them.
-    settings = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-    if subprocess.run(command, env=os.environ | settings, check=False).returncode:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_") or name in KEPT}
+    # pip refuses --target with these two settings, which a configuration file may have.
+    environment |= {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+    if subprocess.run(command, env=environment, check=False).returncode:
         raise SystemExit("pip could not install the packages of the layer; see the error above.")
 
 

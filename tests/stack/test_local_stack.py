@@ -72,6 +72,13 @@ def test_start_names_a_taken_port_in_one_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("port", ["http", "65536"])
+def test_start_refuses_a_port_that_is_no_port(tmp_path: Path, port: str) -> None:
+    refused = run(tmp_path / "state", "start", "--port", port)
+    assert refused.stderr.endswith(f"error: argument --port: invalid port value: '{port}'\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_start_says_when_a_port_needs_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: int) -> int:
         raise PermissionError

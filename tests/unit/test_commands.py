@@ -126,6 +126,11 @@ def test_stop_without_a_stack_installs_nothing_and_says_so(clone: Path) -> None:
     assert not (clone / "calls").exists()
 
 
+def test_the_local_configuration_is_not_deployed_to_aws(clone: Path) -> None:
+    assert "CONFIG=local is the local stack: run make start" in make(clone, "deploy", "CONFIG=local").stderr
+    assert "deploy" not in (clone / "calls").read_text()
+
+
 def test_deploy_names_a_missing_configuration(clone: Path) -> None:
     assert "samconfig.toml has no section for CONFIG=prd.\n" in make(clone, "deploy", "CONFIG=prd").stderr
     assert "build" not in (clone / "calls").read_text()
@@ -171,6 +176,11 @@ DENIED = "failed to create directory `/home/ada/.cache/uv`: Permission denied (o
     [
         (f"{RETRIED}\n  cause: {CPYTHON}\n  cause: {DNS}\n", f": {RETRIED}: {DNS}. Install Python 3.13"),
         ("error: No interpreter found for Python 3.13\n\nhint: none\n", "Python 3.13. Install Python 3.13, or let uv"),
+        (
+            "error: No interpreter found\n\nhint: uv is in offline mode, so\n",
+            "found. Install Python 3.13, or unset UV_OFF",
+        ),
+        ("ERROR: Could not find uv (from versions: none)\n", "(from versions: none). pip reached no index: check"),
         (f"error: {CACHE}\n  cause: {DENIED}\n", f"error: {CACHE}: {DENIED}. Set UV_CACHE_DIR and"),
         (
             f"{FAILED}error: Failed to fetch: https://x/\n  cause: {DNS}\n{ENDED}",

@@ -1,6 +1,7 @@
 """The build of the layer. tests/artifact tests its output."""
 
 import py_compile
+import re
 import runpy
 import subprocess
 import sys
@@ -78,6 +79,21 @@ def build(folder: str, target: str, artifacts: Path, python: str) -> str:
         text=True,
         check=False,
     ).stderr
+
+
+def test_a_build_uses_a_python_of_pyenv(tmp_path: Path) -> None:
+    """SAM builds in a temporary folder without the project's .python-version."""
+    shim = tmp_path / "python3.13"
+    shim.write_text(f'#!/bin/sh\n[ "$PYENV_VERSION" = 3.13 ] || exit 127\nexec "{sys.executable}" "$@"\n')
+    shim.chmod(0o755)
+    artifacts = tmp_path / "artifacts"
+    assert build("functions", "build-SessionsFunction", artifacts, str(shim)) == ""
+    assert (artifacts / "sessions/handler.py").exists()
+
+
+def test_a_build_without_make_keeps_the_same_settings_of_pip() -> None:
+    kept = re.findall(r"\bPIP_\w+", (ROOT / "Makefile").read_text().partition("unexport")[0])
+    assert set(kept) == BUILD["KEPT"]
 
 
 def test_a_local_layer_gets_the_shared_objects_of_this_machine_and_keeps_those_of_lambda(tmp_path: Path) -> None:

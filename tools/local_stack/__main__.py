@@ -95,11 +95,19 @@ def watch() -> None:
                 print(event, flush=True)
 
 
+def port(text: str) -> int:
+    """Return a port number. argparse names this function in the error for other text."""
+    number = int(text)
+    if not 0 <= number < 2**16:
+        raise ValueError(text)
+    return number
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="local_stack", description=__doc__)
     parser.add_argument("command", choices=["start", "stop", "page", "logs", "watch", *COMMANDS])
     parser.add_argument("--state", type=Path, default=emulator.ROOT / ".local", help="the state folder of the stack")
-    parser.add_argument("--port", type=int, help=f"start: a port of 127.0.0.1, or 0 for a free one (default: {PORT})")
+    parser.add_argument("--port", type=port, help=f"start: a port of 127.0.0.1, or 0 for a free one (default: {PORT})")
     add_options(parser)
     parser.set_defaults(user=demo.USER)
     arguments = parser.parse_args()
