@@ -28,6 +28,8 @@ KEY = (
         ({"host": "evil.example:4566", "origin": "http://evil.example:4566"}, False),
         ({"host": "127.0.0.1.evil.example:4566"}, False),
         ({"host": ""}, False),
+        ({"host": "localhost"}, True),
+        ({"host": "127.0.0.1", "origin": "http://127.0.0.1"}, True),
         ({"origin": "https://evil.example"}, False),
         ({"origin": "null"}, False),
         ({"origin": "http://127.0.0.1:8000"}, False),
