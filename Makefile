@@ -189,8 +189,8 @@ $(UV): | tools/uv.txt
 	  'Install the venv module of Python; Debian has it in the package python3-venv.' >&2; exit 1; }
 	rm -rf .tools/new .tools/uv-$(UV_VERSION)
 	# A configuration file of pip may choose another folder.
-	tools/step 'Installing uv $(UV_VERSION)' sh -c 'python3 -m venv "$$1" && PIP_USER=0 "$$1/bin/pip" install --quiet \
-	  --disable-pip-version-check --require-hashes -r tools/uv.txt --prefix "$$PWD/$$1"' - .tools/new
+	tools/step 'Installing uv $(UV_VERSION)' sh -c 'python3 -m venv "$$1" && PIP_USER=0 \
+	  "$$1/bin/pip" install --quiet --require-hashes -r tools/uv.txt --prefix "$$PWD/$$1"' - .tools/new
 	mv .tools/new .tools/uv-$(UV_VERSION)
 
 # The folders of bytecode must exist before the first build: a new folder would make that build look out of date.
