@@ -1,4 +1,4 @@
-# The commands of this project. Each command installs what it needs; Python 3, make and git are enough.
+# The commands of this project. Each installs its tools; Python 3 with venv, make, git and curl are enough.
 # They work with GNU make 3.81, which macOS has.
 
 # Variables that a shell exports for these programs must not change a build, or the developer's own environments.

@@ -1,6 +1,6 @@
 """Clients of AWS: timeouts, attempts and back-off.
 
-`call` makes one call of DynamoDB with all its retries. The client must have one attempt, so that botocore does not
+`call` makes one call of DynamoDB with all its retries. Its client must make one attempt only, so that botocore does not
 retry. Then `call` sees the result of each attempt: DynamoDB applied it, did not apply it, or may have applied it. The
 clients come from botocore, because boto3 would add 50 ms to each cold start.
 """
@@ -104,7 +104,8 @@ def call[Answer](operation: Callable[..., Answer], proof: str = "ConsumedCapacit
     After one unknown attempt, a refused attempt is retried, too.
 
     `proof` names a field of every complete answer. An answer without this field is damaged: it was cut short, or it is
-    not from DynamoDB. CallFailedError is raised after the last attempt, and has the error of this attempt as its cause.
+    not from DynamoDB. CallFailedError is raised after the last attempt. Its cause is the error of this attempt, if it
+    had one.
     """
     may_be_applied, cause = False, None
     for number in attempts(ATTEMPTS_MAX, seconds=CALL_SECONDS - ATTEMPT_SECONDS):

@@ -2,18 +2,18 @@
 
 A document is the whole state of each account that it names. In these accounts, the import deletes every record
 that is not in the document. It leaves other accounts alone. It checks the whole document before it writes. Repeating a
-write is safe. To complete an interrupted import, run it or a newer document again. The order of the writes:
+write is safe. To complete an interrupted import, import the same or a newer document. The order of the writes:
 
-    1  delete addresses that the document omits    sign-ins of removed users get no claims from here on
+    1  delete addresses that the document omits    from here on, removed users get no claims
     2  delete other omitted entries
     3  put other entries
-    4  put addresses                               no sign-in gets claims before the account is complete
+    4  put addresses                               new users get claims, because the account is complete
 
 A removed user keeps access until the last token of the user expires.
 
 An address that moves between two accounts of the document belongs to the old one until step 4. An address consists of
-two items, the account's entry and the sign-in, and one transaction writes both. So each sign-in has an entry, and
-the next import uses the entry to find it. The API reads these items; template.yaml has their layout.
+two items, the account's entry and the sign-in, and one transaction writes both. So each sign-in has an entry. The
+next import finds the sign-in through this entry. The API reads these items; template.yaml has their layout.
 """
 
 import json

@@ -30,7 +30,7 @@ ERRORS = {
     "Forbidden": ErrorKind(
         403,
         "The caller needs the role User and an account.",
-        "The caller lacks the role `User`, or the token names no account or user.",
+        "The caller lacks the role `User`, or the token has no valid account or user.",
     ),
     "NotFound": ErrorKind(
         404,
@@ -50,7 +50,7 @@ ERRORS = {
     "UnsupportedMediaType": ErrorKind(
         415,
         "A body must have no Content-Encoding other than identity.",
-        "The body has a `Content-Encoding`, such as gzip. Nothing is stored.",
+        "The request has a `Content-Encoding` other than `identity`, such as gzip. Nothing is stored.",
     ),
     "IdempotencyKeyReused": ErrorKind(
         422,
@@ -65,9 +65,9 @@ ERRORS = {
     "ServiceUnavailable": ErrorKind(
         503,
         "The service is not available. Try again shortly.",
-        "DynamoDB throttles or fails. Send the request again after `Retry-After` seconds. A retry is safe. If a "
-        "create had no `Idempotency-Key`, nothing was stored. If it had one, the retry creates no second session. To "
-        "end a session twice changes nothing.",
+        "DynamoDB throttles or fails, or too many requests change one session. Send the request again after "
+        "`Retry-After` seconds. A retry is safe. If a create had no `Idempotency-Key`, nothing was stored. If it had "
+        "one, the retry creates no second session. To end a session twice changes nothing.",
     ),
     "OutcomeUnknown": ErrorKind(
         504,
@@ -92,7 +92,7 @@ class FieldError(NamedTuple):
 class ServiceError(Exception):
     """An error response. `code` is a key of ERRORS; `message` replaces the message of the table.
 
-    `session_id` is for the log. It names a session that may be stored in spite of the error.
+    `session_id` is for the log: the session of the request, which may be stored in spite of the error.
     """
 
     def __init__(

@@ -46,8 +46,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request: an HTTP API event (payload 2.0). Raise nothing.
 
     Log one INFO line with ids, outcome and milliseconds. The line is also a metric, except for Found and AlreadyEnded.
-    A failure of the service logs an ERROR line with the traceback first. No line contains values of the request, except
-    the id of a session.
+    A failure of the service logs an ERROR line with the traceback first. Of the request, a line contains only the id of
+    the session and its channel.
     """
     started = time.perf_counter()
     if cold_start.is_cold_start:

@@ -36,9 +36,10 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
 def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
     """Return whether a request equals the earlier request that has this fingerprint.
 
-    `from_address` is that of the earlier session. A fingerprint omits a `fromAddress` that equals the caller's email
-    address. The email address may change between two requests. So compare two fingerprints. The first keeps the
-    request's `fromAddress`. The second omits it if it equals `from_address`.
+    `from_address` is the address of the earlier session. A fingerprint omits a `fromAddress` that equals the caller's
+    email address. This address may have changed since the earlier request. So try the fingerprint without an email
+    address, and the fingerprint with `from_address` as the email address. Last, try the fingerprint of earlier
+    versions.
     """
     addresses = (None, from_address)
     return (

@@ -1,6 +1,6 @@
 """The contract: the request (NewSession) and the response (SessionInfo).
 
-Names, enum spellings and optional fields are those of the published API page, in camelCase on the wire. Only
+Names, enum spellings and optional fields are those of the published ServiceStack API, in camelCase on the wire. Only
 `NewSession` validates input from outside, so only it has bounds and formats. An absent value is None here and omitted
 on the wire. Lists and `applicationData` are always present: generated clients fail without them. The text below a
 field is its description in the documents.
@@ -116,7 +116,7 @@ class SessionMemberInfo(Model):
     is_original_member: bool
     """True if the member was added when the session was created."""
     avatar_url: str | None = None
-    """The picture of the user. The creator has one only if `withAddress` or `memberEmailAddresses` has the creator."""
+    """The picture of the user. The creator's is present only if the request also names the creator as a member."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
     """Creator: Connected. Others: Ringing with `startSession`, else None. In a session that has ended: None."""
@@ -220,7 +220,7 @@ class SessionCreated(SessionEvent):
 
 
 class SessionEnded(SessionEvent):
-    """The detail of the event that announces the end of a session. If a create sets Disconnected, there is none."""
+    """The detail of the event that announces the end of a session. A session that was created Disconnected has none."""
 
     ended_by: str
     """The id of the user who ended the session."""

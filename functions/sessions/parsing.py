@@ -117,13 +117,13 @@ def split_lists(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_parameters(event: dict[str, Any], *names: str) -> tuple[dict[str, str], list[FieldError]]:
-    """Return these parameters of path and query string, and an error for each repeated or missing one.
+    """Return these parameters of path and query string, and an error for each repeated one.
 
-    The query string may use any casing. The `sessionId` is required; in the path it may end with `.json`.
+    The query string may use any casing. A missing `sessionId` is an error, too. In the path it may end with `.json`.
     """
     path = {name: value.removesuffix(".json") for name, value in (event.get("pathParameters") or {}).items()}
     query_names = {name.lower(): name for name in names if name not in path}
-    query, errors = bind(event.get("queryStringParameters") or {}, query_names)
+    query, errors = read_fields(event.get("queryStringParameters") or {}, query_names)
     if "sessionId" not in path | query:
         errors.append(MISSING_SESSION_ID)
     return path | query, errors
@@ -137,8 +137,8 @@ def parse_request(*sources: Mapping[str, Any]) -> tuple[NewSession, list[FieldEr
     fields: dict[str, Any] = {}
     errors: list[FieldError] = []
     for source in sources:
-        found, repeated = bind(source)
-        fields |= found
+        values, repeated = read_fields(source)
+        fields |= values
         errors += repeated
     try:
         return parse(event=fields, model=NewSession), errors
@@ -149,7 +149,9 @@ def parse_request(*sources: Mapping[str, Any]) -> tuple[NewSession, list[FieldEr
     return parse(event=valid_fields, model=NewSession), errors + [make_field_error(detail) for detail in details]
 
 
-def bind(source: Mapping[str, Any], names: Mapping[str, str] = FIELD_NAMES) -> tuple[dict[str, Any], list[FieldError]]:
+def read_fields(
+    source: Mapping[str, Any], names: Mapping[str, str] = FIELD_NAMES
+) -> tuple[dict[str, Any], list[FieldError]]:
     """Return the fields of a source by the contract's names, and an error for each repeated one.
 
     `names` maps a lowercase name to its spelling in the contract. Other fields are ignored.

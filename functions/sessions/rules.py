@@ -76,7 +76,7 @@ def apply_defaults(request: NewSession, caller: Caller) -> NewSession:
         "direction": SessionDirections.OUTGOING,
         "call_state": SessionCallState.CONNECTED,
         "channel": FlowChannels.CHAT if request.with_address else None,
-        "from_address": caller.email,  # does not replace an empty address
+        "from_address": caller.email,  # the default of an absent address; an empty address stays empty
     }
     return request.model_copy(
         update={name: value for name, value in defaults.items() if getattr(request, name) is None}

@@ -1,8 +1,8 @@
 """The Sessions table, and the references that a create reads from the Directory table.
 
-Apart from the warm-up, the only module of the API that calls DynamoDB. template.yaml has the layout of both tables. The
-id in the key is random or a hash. So it spreads the sessions of an account over all partitions. A future list of
-sessions needs an index on `accountShard` (account and first digit of the id) and `dateCreated`.
+This is the only module of the API that calls DynamoDB, apart from the warm-up. template.yaml has the layout of both
+tables. The id in the key is random or a hash. So it spreads the sessions of an account over all partitions. A future
+list of sessions needs an index on `accountShard` (account and first digit of the id) and `dateCreated`.
 """
 
 import os
@@ -152,12 +152,12 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
     `writeId` identifies the put that stored an item. The put replaces an expired session. So a failed condition returns
     only sessions that have not expired.
 
-        outcome of `call`    stored item                  then
-        stored               ours                         None
-        condition failed     ours: the same writeId       None
-        condition failed     an earlier request's         return it; without a key, raise ClientError: a bug
-        refused, throttled   none, or an earlier request's ServiceUnavailable
-        unknown              perhaps ours                 with a key ServiceUnavailable, without one OutcomeUnknown
+        outcome of `call`    stored item                       then
+        stored               ours                              None
+        condition failed     ours: the same writeId            None
+        condition failed     an earlier request's              return it; without a key, raise ClientError: a bug
+        refused, throttled   none, or an earlier request's     ServiceUnavailable
+        unknown              perhaps ours                      with a key ServiceUnavailable, without one OutcomeUnknown
 
     Raise ServiceError.
     """
