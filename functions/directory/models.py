@@ -120,7 +120,7 @@ def find_broken_chains(place: Path, customers: list[Customer]) -> Iterator[Error
 
 
 def make_chain(customer: Customer, by_id: dict[str, Customer]) -> list[Customer]:
-    """Return the customers from the root to this one. Stop at the customer itself, or after DEPTH_MAX ancestors."""
+    """Return the customers from the root to this one. Stop if it is its own ancestor, or after DEPTH_MAX ancestors."""
     chain = [customer]
     while (parent := by_id.get(chain[0].parent_id or "")) and len(chain) <= DEPTH_MAX:
         chain.insert(0, parent)

@@ -36,10 +36,9 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
 def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
     """Return whether a request equals the earlier request that has this fingerprint.
 
-    `from_address` is the address of the earlier session. A fingerprint omits a `fromAddress` that equals the caller's
-    email address. This address may have changed since the earlier request. So try the fingerprint without an email
-    address, and the fingerprint with `from_address` as the email address. Last, try the fingerprint of earlier
-    versions.
+    `from_address` is the address of the earlier session. A fingerprint omits `fromAddress` if it equals the caller's
+    email address at that time. The email address may be different now. So make two fingerprints: as if the caller had
+    no email address, and as if it were `from_address`. Also compare the fingerprint of earlier versions of the service.
     """
     addresses = (None, from_address)
     return (

@@ -41,7 +41,7 @@ def respond_error(error: ServiceError, request_id: str, callback: str | None = N
 
 
 def make_response(status: int, json: str, callback: str | None, headers: dict[str, str]) -> dict[str, Any]:
-    """Return a response with a JSON body. With a callback, the body is a JavaScript call of this function (JSONP)."""
+    """Return a response with a JSON body. With a callback, the body is JavaScript that calls the callback (JSONP)."""
     content_type = {"Content-Type": "application/javascript" if callback else "application/json"}
     body = f"{callback}({escape_script(json)})" if callback else json
     return {"statusCode": status, "headers": content_type | FIXED_HEADERS | headers, "body": body}
