@@ -37,7 +37,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
     "DELETE /json/reply/EndSession": end_session,
 }
 
-logger = Logger()
+logger = Logger(location=None)  # each line would have the same location, which takes 3 % of a plain create
 metrics = Metrics(namespace=os.environ["POWERTOOLS_METRICS_NAMESPACE"])
 warm_up(store.client, store.SESSIONS_TABLE)
 
