@@ -27,8 +27,8 @@ def check_acceptable(event: dict[str, Any]) -> None:
 
     `?format=` decides first. The gateway joins repeated values by commas. Without `?format=`, a path with `.json` or
     `/json/` means the same as `?format=json`. On other paths the header Accept decides, by q-values and the most
-    specific range (RFC 9110, section 12.5.1). With a callback, it may accept JavaScript instead. A missing or malformed
-    Accept accepts everything. Older ServiceStack clients use the name text/json.
+    specific range (RFC 9110, section 12.5.1). With a callback, the client may accept JavaScript instead. A missing or
+    malformed Accept accepts everything. Older ServiceStack clients use the name text/json.
     """
     query = event.get("queryStringParameters") or {}
     path = event.get("rawPath", "")

@@ -83,7 +83,6 @@ class Network:
         self.calls: list[str] = []
         self.seconds = 0.0
         self.seconds_of_a_fault: float | None = None  # None: those of its timeout
-        self.applies_faulted_writes = False  # as if each fault were Applied
 
     def inject(self, operation: str, *faults: Fault | Applied | Changed) -> None:
         """Let the next calls of an operation meet these faults, one each."""
@@ -97,8 +96,6 @@ class Network:
         if not faults:
             return None
         fault = faults.pop(0)
-        if self.applies_faulted_writes and not isinstance(fault, Applied | Changed):
-            fault = Applied(fault)
         if isinstance(fault, Applied):
             with suppress(ClientError):
                 apply = self.dynamodb.update_item if operation == "UpdateItem" else self.dynamodb.put_item

@@ -7,7 +7,7 @@ unreachable takes its timeout, other answers take none, and each pause has its f
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import CONTEXT, ROOT, load_event, make_end, make_event, make_get
@@ -98,11 +98,12 @@ def make_request(where: str, what: str) -> dict[str, Any]:
     return event
 
 
-def break_down(where: str, what: str, session_id: str, network: Network) -> None:
-    """Produce the situation of a row."""
-    fault, *modes = what.split(", ")
-    if fault in FAULTS:
-        network.inject(OPERATIONS[where], *[FAULTS[fault]] * (1 if "once" in modes else EVERY_CALL))
+def break_down(where: str, what: str, session_id: str, network: Network, *, applied: bool) -> None:
+    """Produce the situation of a row. `applied`: DynamoDB applies the call before the fault."""
+    name, *modes = what.split(", ")
+    if name in FAULTS:
+        fault = Applied(cast("Fault", FAULTS[name])) if applied else FAULTS[name]
+        network.inject(OPERATIONS[where], *[fault] * (1 if "once" in modes else EVERY_CALL))
     elif what == "table missing" and where == "end":  # after the read
         network.inject("UpdateItem", refuse(400, "ResourceNotFoundException"))
     elif what == "table missing":
@@ -115,7 +116,7 @@ def break_down(where: str, what: str, session_id: str, network: Network) -> None
         network.dynamodb.put_item(TableName="directory", Item=to_wire(key))
 
 
-def send(where: str, what: str, make: MakeRequest, network: Network) -> dict[str, Any]:
+def send(where: str, what: str, make: MakeRequest, network: Network, *, applied: bool) -> dict[str, Any]:
     """Return the response to the request of a row. `make` is for a session that exists."""
     request = make_request(where, what)
     session_id = derive_session_id(authenticate(make_event()), "k")
@@ -123,7 +124,7 @@ def send(where: str, what: str, make: MakeRequest, network: Network) -> dict[str
         session_id = json.loads(handler(request, CONTEXT)["body"])["id"]
         request = make(session_id)
         network.calls.clear()
-    break_down(where, what, session_id, network)
+    break_down(where, what, session_id, network, applied=applied)
     if where == "sign-in":
         with pytest.raises(Exception, match="ResourceNotFoundException"):
             add_claims.handler(load_event("add-claims"), CONTEXT)
@@ -160,8 +161,7 @@ def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
     logged: list[dict[str, Any]],
 ) -> None:
     where, _, what = row["failure"].partition(": ")
-    network.applies_faulted_writes = row["applied"]
-    response = send(where, what, make, network)
+    response = send(where, what, make, network, applied=row["applied"])
     if response:
         check_response(row, response, logged)
     assert (len(network.calls), round(network.seconds, 3)) == (row["calls"], row["seconds"])

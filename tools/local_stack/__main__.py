@@ -37,7 +37,7 @@ def start(state: Path, wanted: int | None) -> None:
         raise SystemExit(f"The local stack runs on port {running.port}: run make stop before you choose another port.")
     try:
         port = running.port if running else emulator.check_port(PORT if wanted is None else wanted)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise SystemExit(f"Port {wanted or PORT} {describe(error)}: run make start PORT=0 for a free one.") from None
     emulator.use_endpoint(f"http://127.0.0.1:{port}")
     try:
@@ -57,7 +57,7 @@ def start(state: Path, wanted: int | None) -> None:
     print(USAGE.format(page=page, url=sessions_url(read_outputs(STACK_NAME)), token=token, user=demo.USER))
 
 
-def describe(error: Exception) -> str:
+def describe(error: OSError) -> str:
     """Return the end of a sentence that starts with a port: the reason that the port cannot be used."""
     match error:
         case PermissionError():
