@@ -10,7 +10,6 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
-    EndpointConnectionError,
     ReadTimeoutError,
 )
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,11 +41,6 @@ def refuse(status: int, code: str) -> AWSResponse:
     return make_answer(status, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "private"})
 
 
-def make_corrupt(answer: dict[str, Any]) -> AWSResponse:
-    """Return a complete answer whose checksum does not match."""
-    return make_answer(200, {"ConsumedCapacity": {}} | answer, **{"x-amz-crc32": "1"})
-
-
 type Fault = AWSResponse | Exception
 
 
@@ -65,13 +59,12 @@ DENIED = refuse(400, "AccessDeniedException")
 INVALID = refuse(400, "ValidationException")
 FAILED = refuse(500, "InternalServerError")
 HTML = make_answer(200, b"<html>Sign in to the network</html>")
-EMPTY_OBJECT = make_answer(200, b"{}")
 CUT_SHORT = make_answer(200, b"")
-CORRUPT = make_corrupt({"Responses": {}, "UnprocessedKeys": {}})
+# A complete answer whose checksum does not match.
+CORRUPT = make_answer(200, {"ConsumedCapacity": {}, "Responses": {}, "UnprocessedKeys": {}}, **{"x-amz-crc32": "1"})
 SLOW = ReadTimeoutError(endpoint_url=URL)
 RESET = ConnectionClosedError(endpoint_url=URL)
 UNREACHED = ConnectTimeoutError(endpoint_url=URL)
-UNKNOWN_HOST = EndpointConnectionError(endpoint_url=URL)
 
 
 class Network:

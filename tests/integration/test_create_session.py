@@ -1,34 +1,12 @@
-"""The handler of `POST /sessions` with a DynamoDB in memory, and with one that fails."""
+"""The handler of `POST /sessions` with a DynamoDB in memory."""
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import CONTEXT, make_event
+from conftest import make_event
 from integration.api import read_error, scan, send
-from integration.dynamodb_faults import (
-    CORRUPT,
-    CUT_SHORT,
-    DENIED,
-    EMPTY_OBJECT,
-    EVERY_CALL,
-    FAILED,
-    HTML,
-    RESET,
-    SLOW,
-    THROTTLED,
-    UNKNOWN_HOST,
-    UNREACHED,
-    Applied,
-    Fault,
-    Network,
-    make_answer,
-    make_corrupt,
-)
 from mypy_boto3_dynamodb import DynamoDBClient
-
-from sessions.handler import handler
 
 PERSONAL = ["s3cret", "Lovelace", "ada@example.com"]
 
@@ -70,21 +48,6 @@ def test_each_session_has_an_id_and_a_write_id_of_its_own(dynamodb: DynamoDBClie
 
 
 @pytest.mark.parametrize(
-    "content_type",
-    [None, "application/json", "text/plain;charset=UTF-8", "x", "text/xml", "application/x-www-form-urlencoded"],
-)
-@pytest.mark.parametrize("key", ["displayName", "DisplayName", "displayname", "DISPLAYNAME"])
-def test_json_is_read_with_any_content_type_and_any_casing_of_its_keys(
-    dynamodb: DynamoDBClient, content_type: str | None, key: str
-) -> None:
-    event = make_event({key: "x"})
-    event["headers"] = {"content-type": content_type} if content_type else {}
-    status, session = send(event)
-    assert (status, session["displayName"]) == (200, "x")
-    assert len(scan(dynamodb)) == 1
-
-
-@pytest.mark.parametrize(
     ("query", "accept", "status"),
     [
         ({}, "text/html", 406),
@@ -96,35 +59,6 @@ def test_a_request_for_another_format_stores_nothing(
     dynamodb: DynamoDBClient, query: dict[str, str], accept: str, status: int
 ) -> None:
     assert send(make_event({}) | {"queryStringParameters": query, "headers": {"accept": accept}})[0] == status
-    assert scan(dynamodb) == []
-
-
-def test_a_success_and_an_error_come_as_jsonp(dynamodb: DynamoDBClient) -> None:
-    query = {"queryStringParameters": {"callback": "cb"}}
-    created = handler(make_event({}) | query, CONTEXT)
-    assert created["body"].startswith('cb({"id":')
-    assert created["headers"]["Content-Type"] == "application/javascript"
-    refused = handler(make_event({"channel": "x"}) | query, CONTEXT)
-    assert (refused["statusCode"], refused["body"][:20]) == (400, 'cb({"responseStatus"')
-    assert len(scan(dynamodb)) == 1
-
-
-def test_one_response_contains_all_field_errors(dynamodb: DynamoDBClient) -> None:
-    fields = {
-        "channel": "Fax",
-        "withAddress": "user:bob",
-        "startSession": "maybe",
-        "direction": "Up",
-        "fromName": "\u0007",
-    }
-    status, body = send(make_event(fields))
-    assert status == 400
-    assert {error["fieldName"]: error["errorCode"] for error in body["responseStatus"]["errors"]} == {
-        "withAddress": "NotFound",
-        "startSession": "InvalidType",
-        "direction": "InvalidEnum",
-        "fromName": "InvalidFormat",
-    }
     assert scan(dynamodb) == []
 
 
@@ -148,110 +82,3 @@ def test_an_existing_session_is_never_overwritten(dynamodb: DynamoDBClient, monk
     send(make_event({"displayName": "first"}))
     assert read_error(make_event({"displayName": "second"})) == (500, "InternalServerError")
     assert [item["displayName"] for item in scan(dynamodb)] == ["first"]
-
-
-# ------------------------------------------------------------------------------------------------ a DynamoDB that fails
-
-# Answers that are incomplete, or not from DynamoDB. `{}` with a status 500 is an error of DynamoDB without a code.
-FOREIGN = [
-    HTML,
-    EMPTY_OBJECT,
-    CUT_SHORT,
-    *(make_answer(200, content) for content in (b"[]", b"null", b'"ok"', b"1", b'{"Item": {', b"\xff\xfe")),
-    make_answer(200, {"ConsumedCapacity": {}}, **{"x-amz-crc32": ""}),  # the connection ended within the header
-    *(make_answer(status, b"<html>") for status in (301, 302, 500, 502, 503)),
-    *(make_answer(500, content) for content in (b"", b"{}", b"[]", b"\xff\xfe")),
-]
-
-
-@pytest.mark.parametrize(
-    "faults",
-    [
-        [THROTTLED] * EVERY_CALL,
-        [UNREACHED, THROTTLED, UNKNOWN_HOST],
-        [THROTTLED, DENIED],
-    ],
-)
-def test_a_put_that_certainly_failed_ends_after_three_calls_and_is_unavailable(
-    network: Network, dynamodb: DynamoDBClient, faults: list[Fault]
-) -> None:
-    network.inject("PutItem", *faults)
-    response = handler(make_event({}), CONTEXT)
-    assert (response["statusCode"], response["headers"]["Retry-After"]) == (503, "1")
-    assert len(network.calls) == min(len(faults), 3)
-    assert scan(dynamodb) == []
-
-
-@pytest.mark.parametrize(
-    "faults",
-    [
-        [SLOW] * EVERY_CALL,
-        [SLOW, THROTTLED, THROTTLED, THROTTLED],
-        [Applied(CORRUPT), THROTTLED, THROTTLED, THROTTLED],
-        [THROTTLED, UNREACHED, FAILED, DENIED],
-        [RESET, DENIED, DENIED, DENIED],
-    ],
-)
-@pytest.mark.parametrize(("key", "error"), [(None, (504, "OutcomeUnknown")), ("k", (503, "ServiceUnavailable"))])
-def test_a_put_that_may_be_applied_ends_after_four_calls_and_is_unknown_or_with_a_key_unavailable(
-    network: Network, dynamodb: DynamoDBClient, faults: list[Fault | Applied], key: str | None, error: tuple[int, str]
-) -> None:
-    network.inject("PutItem", *faults)
-    assert read_error(make_event({}, key)) == error
-    assert network.calls == ["PutItem"] * 4
-    if key:  # the same request may be sent again
-        network.inject("PutItem")
-        assert send(make_event({}, key))[0] == 200
-        assert len(scan(dynamodb)) == 1
-
-
-@pytest.mark.parametrize("fault", [THROTTLED, FAILED, SLOW, UNREACHED, RESET, CORRUPT, HTML])
-def test_a_put_that_failed_is_repeated(network: Network, dynamodb: DynamoDBClient, fault: Fault) -> None:
-    network.inject("PutItem", fault)
-    status, session = send(make_event({}))
-    assert (status, network.calls) == (200, ["PutItem"] * 2)
-    assert [item["id"] for item in scan(dynamodb)] == [session["id"]]
-
-
-@pytest.mark.parametrize("key", [None, "k"])
-@pytest.mark.parametrize(
-    "then", [FAILED, SLOW, RESET, CORRUPT, HTML, EMPTY_OBJECT, pytest.param(None, id="applied twice")]
-)
-def test_a_put_that_was_applied_and_then_answered_with_an_error_is_a_success_and_no_replay(
-    network: Network, dynamodb: DynamoDBClient, then: Fault | None, key: str | None
-) -> None:
-    network.inject("PutItem", Applied(then))
-    response = handler(make_event({}, key), CONTEXT)
-    assert (response["statusCode"], "Idempotent-Replayed" in response["headers"]) == (200, False)
-    assert [item["id"] for item in scan(dynamodb)] == [json.loads(response["body"])["id"]]
-    replayed = handler(make_event({}, key), CONTEXT)
-    assert ("Idempotent-Replayed" in replayed["headers"]) == (key is not None)
-
-
-@pytest.mark.parametrize("answer", FOREIGN)
-def test_a_put_that_something_else_answered_is_not_believed(
-    network: Network, dynamodb: DynamoDBClient, answer: Fault
-) -> None:
-    network.inject("PutItem", *[answer] * EVERY_CALL)
-    assert read_error(make_event({})) == (504, "OutcomeUnknown")
-    assert network.calls == ["PutItem"] * 4
-    assert scan(dynamodb) == []
-
-
-@pytest.mark.parametrize("answer", FOREIGN)
-def test_a_lookup_that_something_else_answered_is_not_believed(
-    directory: DynamoDBClient, network: Network, answer: Fault
-) -> None:
-    network.inject("BatchGetItem", *[answer] * EVERY_CALL)
-    assert read_error(make_event({"customerId": "northwind"})) == (503, "ServiceUnavailable")
-    assert network.calls == ["BatchGetItem"] * 4
-    assert scan(directory) == []
-
-
-def test_a_corrupt_lookup_is_not_believed(directory: DynamoDBClient, network: Network) -> None:
-    customer = {"sk": {"S": "CUSTOMER#northwind"}, "breadcrumb": {"L": []}}
-    corrupt = make_corrupt({"Responses": {"directory": [customer]}, "UnprocessedKeys": {}})
-    for _ in range(10):
-        network.inject("BatchGetItem", *[corrupt] * EVERY_CALL)
-        assert read_error(make_event({"customerId": "northwind"})) == (503, "ServiceUnavailable")
-    assert scan(directory) == []

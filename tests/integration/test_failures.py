@@ -219,3 +219,22 @@ def test_a_call_ends_in_8_seconds_and_its_rounds_in_13_whatever_each_attempt_tak
     network.inject("UpdateItem", *[fault, Changed()] * EVERY_CALL)
     handler(make_end(session_id), CONTEXT)
     assert network.seconds <= ROUNDS_SECONDS
+
+
+# Answers that are incomplete, or not from DynamoDB. `{}` with a status 500 is an error of DynamoDB without a code.
+FOREIGN = [
+    *(make_answer(200, content) for content in (b"{}", b"[]", b"null", b'"ok"', b"1", b'{"Item": {', b"\xff\xfe")),
+    make_answer(200, {"ConsumedCapacity": {}}, **{"x-amz-crc32": ""}),  # the connection ended within the header
+    *(make_answer(status, b"<html>") for status in (200, 301, 302, 500, 502, 503)),
+    *(make_answer(500, content) for content in (b"", b"{}", b"[]", b"\xff\xfe")),
+]
+
+
+@pytest.mark.parametrize("answer", FOREIGN)
+def test_an_answer_that_is_not_from_dynamodb_is_not_believed(
+    dynamodb: DynamoDBClient, network: Network, answer: Fault
+) -> None:
+    network.inject("PutItem", *[answer] * EVERY_CALL)
+    response = handler(make_event({}), CONTEXT)
+    assert (response["statusCode"], network.calls) == (504, ["PutItem"] * 4)
+    assert scan(dynamodb) == []

@@ -27,6 +27,8 @@ from aws.client import make_client
 from sessions import store
 from sessions.handler import handler
 
+pytestmark = pytest.mark.no_cover  # coverage doubles the time of these tests
+
 CREATES = 2_000
 THREADS = 8
 FAULTS = [

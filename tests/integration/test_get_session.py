@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 from conftest import CONTEXT, make_event, make_get, make_typed
-from integration.api import read_error, scan, send
-from integration.dynamodb_faults import EVERY_CALL, Network, make_corrupt
+from integration.api import read_error, send
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from aws.wire import to_wire
 from sessions import store
 from sessions.handler import handler
 
@@ -50,13 +48,6 @@ def test_a_session_is_read_consistently(dynamodb: DynamoDBClient) -> None:
     assert [params["ConsistentRead"] for params in requests] == [True]
 
 
-def test_a_session_comes_as_jsonp(dynamodb: DynamoDBClient) -> None:
-    assert dynamodb
-    created = create()["body"]
-    event = make_get(json.loads(created)["id"]) | {"queryStringParameters": {"callback": "cb"}}
-    assert handler(event, CONTEXT)["body"] == f"cb({created})"
-
-
 @pytest.mark.parametrize("route", ["GET /api/GetSession", "GET /api/GetSession.json", "GET /json/reply/GetSession"])
 @pytest.mark.parametrize("parameter", ["sessionId", "SessionId", "SESSIONID"])
 def test_a_typed_client_reads_a_session_by_its_request(dynamodb: DynamoDBClient, route: str, parameter: str) -> None:
@@ -92,21 +83,3 @@ def test_another_account_cannot_read_a_session_whose_id_it_knows(dynamodb: Dynam
 def test_an_id_that_the_account_lacks_is_not_found(dynamodb: DynamoDBClient, session_id: str) -> None:
     assert dynamodb
     assert read_error(make_get(session_id)) == (404, "NotFound")
-
-
-def test_reading_a_session_needs_the_role_and_a_token(dynamodb: DynamoDBClient) -> None:
-    assert dynamodb
-    session_id = json.loads(create()["body"])["id"]
-    assert read_error(make_get(session_id, **{"cognito:groups": "[Admin]"})) == (403, "Forbidden")
-    assert read_error(make_get(session_id) | {"requestContext": {}}) == (401, "Unauthorized")
-
-
-def test_a_corrupt_answer_is_never_returned(dynamodb: DynamoDBClient, network: Network) -> None:
-    _, session = send(make_event({"displayName": "x"}))
-    (item,) = scan(dynamodb)
-    corrupt = make_corrupt({"Item": to_wire(item | {"displayName": "y"})})
-    for _ in range(10):
-        network.inject("GetItem", *[corrupt] * EVERY_CALL)
-        assert read_error(make_get(session["id"])) == (503, "ServiceUnavailable")
-    network.inject("GetItem", corrupt)
-    assert send(make_get(session["id"])) == (200, session)

@@ -121,12 +121,6 @@ def test_a_request_with_a_key_may_refer_to_a_parent(directory: DynamoDBClient) -
     assert len(scan(directory)) == 2
 
 
-@pytest.mark.parametrize("key", ["", "a b", "x" * 256])
-def test_a_create_with_an_invalid_key_stores_nothing(directory: DynamoDBClient, key: str) -> None:
-    assert read_code(create(key=key)) == (400, "ValidationException")
-    assert len(scan(directory)) == 0
-
-
 def test_32_equal_concurrent_requests_create_one_session_and_all_return_it(
     directory: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,25 +27,6 @@ def read_members(body: dict[str, Any]) -> list[str]:
     return [member["identity"] for member in session["members"]]
 
 
-def test_a_session_has_the_name_of_its_customer_and_the_path_from_the_root(directory: DynamoDBClient) -> None:
-    assert directory
-    _, session = send(make_event({"customerId": "northwind-paris"}))
-    assert session["customerName"] == "Northwind Paris"
-    assert session["customerBreadcrumb"] == [
-        {"id": "northwind", "name": "Northwind"},
-        {"id": "northwind-emea", "name": "Northwind EMEA"},
-        {"id": "northwind-paris", "name": "Northwind Paris"},
-    ]
-
-
-def test_a_chat_with_a_team_has_the_users_of_the_team_as_members(directory: DynamoDBClient) -> None:
-    assert directory
-    _, session = send(make_event({"withAddress": "team:support"}))
-    assert session["channel"] == "Chat"
-    assert [member["identity"] for member in session["members"]] == ["user:ada", "user:bob", "user:carol"]
-    assert session["members"][1]["endpointId"] == "ep-bob"
-
-
 def test_each_person_is_a_member_once(directory: DynamoDBClient) -> None:
     assert directory
     addresses = ["Carol@Example.com", "bob@example.com"]

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from typing import Any
 
 import pytest
 from stack.conftest import SignIn, Stack, run
@@ -31,20 +30,8 @@ def tamper(token: str) -> str:
     return f"{head}.{changed}.{signature}"
 
 
-def read_item(stack: Stack, session: dict[str, Any]) -> dict[str, Any]:
-    """Return the stored item of a session, without the attributes that only the table has."""
-    key = {"pk": f"{session['accountId']}#{session['id']}"}
-    item: dict[str, Any] = stack.table("SessionsTableName").get_item(Key=key, ConsistentRead=True)["Item"]
-    del item["pk"], item["accountShard"], item["writeId"]
-    return item
-
-
 def count_sessions(stack: Stack) -> int:
     return int(stack.table("SessionsTableName").scan(Select="COUNT", ConsistentRead=True)["Count"])
-
-
-def test_a_malformed_token_is_refused(stack: Stack) -> None:
-    assert stack.post({}, "garbage").status == 401
 
 
 def test_a_token_with_changed_claims_is_refused(stack: Stack, token: str) -> None:
@@ -103,16 +90,3 @@ def test_the_sample_request_of_the_contract_works(stack: Stack, token: str) -> N
     }
     assert session["ended"] is True
     assert session["dateCompleted"] == session["dateCreated"]
-
-
-def test_the_table_has_the_reply_and_the_fields_that_only_the_request_has(stack: Stack, token: str) -> None:
-    parent = stack.post({}, token).json()
-    only_requested = {
-        "parentSessionId": parent["id"],
-        "withAddress": "user:bob",
-        "memberEmailAddresses": ["carol@example.com"],
-        "startSession": True,
-    }
-    others = {"displayName": "Zoë ☎", "customerId": "northwind", "fromPhoneNumber": "+15550100001"}
-    session = stack.post(only_requested | others, token).json()
-    assert read_item(stack, session) == session | only_requested

@@ -13,6 +13,15 @@ from sessions.errors import FieldError, ServiceError
 from sessions.models import NewSession
 from sessions.parsing import FIELD_NAMES, TEXT_FIELDS, parse_request, read_body, read_idempotency_key, read_request
 
+FORM = "application/x-www-form-urlencoded; charset=UTF-8"
+
+
+def make_create(route: str, body: str, content_type: str = "application/json", **query: str) -> dict[str, Any]:
+    """Return a create with a body and a query string."""
+    event = make_event(body) | {"routeKey": f"POST {route}", "queryStringParameters": query}
+    event["headers"]["content-type"] = content_type
+    return event
+
 
 def refuse_body(event: dict[str, Any]) -> str:
     """Return the error code with which the body of an event is refused."""
@@ -60,6 +69,11 @@ def test_an_empty_body_is_an_empty_object(body: str | None) -> None:
 def test_a_base64_body_is_decoded() -> None:
     event = make_event(base64.b64encode('{"displayName":"Zoë"}'.encode()).decode())
     assert read_body(event | {"isBase64Encoded": True}) == {"displayName": "Zoë"}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain;charset=UTF-8", "x", "text/xml", FORM])
+def test_json_is_read_with_any_content_type(content_type: str) -> None:
+    assert read_body(make_create("/sessions", '{"displayName": "a=b"}', content_type)) == {"displayName": "a=b"}
 
 
 @pytest.mark.parametrize(
@@ -240,15 +254,7 @@ def test_thousands_of_casings_of_one_key_have_one_error() -> None:
     assert [(error.code, error.field) for error in errors] == [("Duplicate", "customerId")]
 
 
-def make_create(route: str, body: str, content_type: str = "application/json", **query: str) -> dict[str, Any]:
-    """Return a create with a body and a query string."""
-    event = make_event(body) | {"routeKey": f"POST {route}", "queryStringParameters": query}
-    event["headers"]["content-type"] = content_type
-    return event
-
-
 ROUTES = ["/sessions", "/sessions.json", "/api/NewSession", "/api/NewSession.json", "/json/reply/NewSession"]
-FORM = "application/x-www-form-urlencoded; charset=UTF-8"
 
 
 @pytest.mark.parametrize("route", ROUTES)
