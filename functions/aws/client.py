@@ -1,7 +1,7 @@
 """Clients of AWS: timeouts, attempts and back-off.
 
-`call` makes one call of DynamoDB with all its retries. Its client must make one attempt only, so that botocore does not
-retry. Then `call` sees the result of each attempt: DynamoDB applied it, did not apply it, or may have applied it. The
+`call` makes a call of DynamoDB: one attempt, and retries if it fails. The client that it uses must make one attempt
+only. So `call` sees the result of each attempt: DynamoDB applied it, did not apply it, or may have applied it. The
 clients come from botocore, because boto3 would add 50 ms to each cold start.
 """
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = READ_SECONDS = 1.0
 ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS  # connect, negotiate TLS, read
 CALL_SECONDS = 8.0  # the longest time of a call with its retries
-# The longest time of an operation that repeats its call: a lookup with unprocessed keys, or an update with conflicts.
+# The longest time of repeated calls: a lookup with unprocessed keys, or an update with conflicts. The last call starts
+# within CALL_SECONDS - ATTEMPT_SECONDS.
 ROUNDS_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
 ATTEMPTS_MAX = 4
 NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit if DynamoDB certainly applied no attempt
@@ -64,8 +65,8 @@ def make_client(
 ) -> Any:  # noqa: ANN401 (the caller knows the type of its service's client)
     """Return a client of an AWS service.
 
-    The retry mode is legacy, because the other modes accept a damaged answer. Parameter validation is off, which saves
-    14 % of a call. The user agent is fixed, which saves 8 %.
+    botocore compares the checksum of DynamoDB's answer only in the retry mode legacy, even if there is one attempt.
+    Parameter validation is off, which saves 14 % of a call. The user agent is fixed, which saves 8 %.
     """
     config = Config(
         connect_timeout=connect_seconds,
@@ -96,7 +97,7 @@ def call[Answer](operation: Callable[..., Answer], proof: str = "ConsumedCapacit
 
         attempt        for example                             then
         answered       with the field `proof`                  return the answer
-        raised         condition failed                        raise botocore's ClientError
+        raised         condition failed, our bug               raise botocore's error
         refused        access denied, no such table            raise CallFailedError
         not applied    throttled, no connection                retry: 3 attempts
         unknown        timeout, reset, 5xx, damaged answer     retry: 4 attempts

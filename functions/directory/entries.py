@@ -15,7 +15,10 @@ def address_key(user: User) -> str:
 
 
 def make_entries(account: Account) -> Iterator[Item]:
-    """Yield the records that sessions of the account may refer to, each with the attributes that a create needs."""
+    """Yield the entries of an account: itself, and its users, teams, customers and caller IDs.
+
+    An entry has the attributes that a create needs.
+    """
     pk = f"ACCOUNT#{account.id}"
     yield {"pk": pk, "sk": "ACCOUNT", "id": account.id, "name": account.name}
     people = {user.id: make_person(user) for user in account.users}

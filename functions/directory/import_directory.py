@@ -1,19 +1,20 @@
-"""Imports directory documents: accounts with their users, teams, customers, caller IDs and sign-ins.
+"""Imports directory documents: accounts with their users, teams, customers and caller IDs.
 
-A document is the whole state of each account that it names. In these accounts, the import deletes every record
-that is not in the document. It leaves other accounts alone. It checks the whole document before it writes. Repeating a
-write is safe. To complete an interrupted import, import the same or a newer document. The order of the writes:
+A document is the whole state of each account that it names. The import deletes other entries of these accounts, and
+does not change other accounts. It checks the whole document before it writes. Repeating a write is safe. To complete an
+interrupted import, import the same or a newer document.
+
+An email address has two items in the table. The API reads the entry of the account. `add_claims` reads the sign-in
+item. One transaction writes both. So each sign-in item has an entry, through which the next import finds it.
+template.yaml has the layout of the items. The order of the writes:
 
     1  delete addresses that the document omits    from here on, removed users get no claims
     2  delete other omitted entries
     3  put other entries
     4  put addresses                               new users get claims, because the account is complete
 
-A removed user keeps access until the last token of the user expires.
-
-An address that moves between two accounts of the document belongs to the old one until step 4. An address consists of
-two items, the account's entry and the sign-in, and one transaction writes both. So each sign-in has an entry. The
-next import finds the sign-in through this entry. The API reads these items; template.yaml has their layout.
+A removed user keeps access until the last token of the user expires. An address that moves between two accounts of the
+document belongs to the old one until step 4.
 """
 
 import json
@@ -29,7 +30,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from aws.client import attempts, make_client
 from aws.wire import to_wire
 from directory.entries import Item, address_key, make_entries, make_sign_in
-from directory.models import Account, Directory, Error, Path, find_errors
+from directory.models import Account, Document, Error, Path, find_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,23 +64,28 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     if len(text.encode(errors="surrogatepass")) > DOCUMENT_MAX:
         return refuse([((), "the document is larger than 5 MB")])
     try:
-        directory = parse(event=event, model=Directory)
+        document = parse(event=event, model=Document)
     except ValidationError as error:
         return refuse([(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)])
-    owners = find_owners(directory)
-    if errors := find_errors(directory) + find_taken_addresses(directory, owners) + find_large_claims(directory):
+    owners = find_owners(document)
+    if errors := find_errors(document) + find_taken_addresses(document, owners) + find_large_claims(document):
         return refuse(errors)
 
-    entries = {key_of(entry): entry for account in directory.accounts for entry in make_entries(account)}
-    sign_ins = {address_key(user): make_sign_in(a, user) for a in directory.accounts for user in a.users}
-    omitted = [key for account in directory.accounts for key in find_keys(account) if key not in entries]
+    entries = {key_of(entry): entry for account in document.accounts for entry in make_entries(account)}
+    sign_ins = {address_key(user): make_sign_in(a, user) for a in document.accounts for user in a.users}
+    omitted = [key for account in document.accounts for key in find_keys(account) if key not in entries]
+    omitted_addresses = [key for key in omitted if is_address(key) and key[1] not in sign_ins]
 
-    transact([remove_address(key) for key in omitted if is_address(key) and key[1] not in sign_ins])
+    transact([remove_address(key) for key in omitted_addresses])
     write([{"DeleteRequest": {"Key": to_wire_key(key)}} for key in omitted if not is_address(key)])
     write([{"PutRequest": {"Item": to_wire(entry)}} for key, entry in entries.items() if not is_address(key)])
     addresses = [(entry, sign_ins[key[1]]) for key, entry in entries.items() if is_address(key)]
     transact([put_address(entry, sign_in, owners.get(entry["sk"])) for entry, sign_in in addresses])
-    counts = {"accounts": len(directory.accounts), "put": len(entries) + len(sign_ins), "deleted": len(omitted)}
+    counts = {
+        "accounts": len(document.accounts),
+        "put": len(entries) + len(sign_ins),
+        "deleted": len(omitted) + len(omitted_addresses),
+    }
     logger.info("Directory imported", extra=counts)
     return counts
 
@@ -126,12 +132,12 @@ def find_keys(account: Account) -> Iterator[Key]:
             yield item["pk"]["S"], item["sk"]["S"]
 
 
-def find_owners(directory: Directory) -> dict[str, str]:
+def find_owners(document: Document) -> dict[str, str]:
     """Return the owners of the document's addresses: a dict from the key of the address to the id of the account.
 
     Omit addresses without an owner.
     """
-    keys = {address_key(user) for account in directory.accounts for user in account.users}
+    keys = {address_key(user) for account in document.accounts for user in account.users}
     owners: dict[str, str] = {}
     for batch in batched(sorted(keys), 100, strict=False):  # as many as BatchGetItem takes
         pending_keys: dict[str, Any] = {
@@ -152,22 +158,22 @@ def find_owners(directory: Directory) -> dict[str, str]:
     return owners
 
 
-def find_taken_addresses(directory: Directory, owners: dict[str, str]) -> list[Error]:
+def find_taken_addresses(document: Document, owners: dict[str, str]) -> list[Error]:
     """Return an error for each address that belongs to an account outside the document."""
-    named = {account.id for account in directory.accounts}
+    named = {account.id for account in document.accounts}
     return [
         (("accounts", index, "users", number, "email"), "belongs to another account")
-        for index, account in enumerate(directory.accounts)
+        for index, account in enumerate(document.accounts)
         for number, user in enumerate(account.users)
         if owners.get(address_key(user), account.id) not in named
     ]
 
 
-def find_large_claims(directory: Directory) -> list[Error]:
+def find_large_claims(document: Document) -> list[Error]:
     """Return an error for each user whose tokens would be too large for a header of a request."""
     return [
         (("accounts", index, "users", number), "ids and names are too long together for the claims of a token")
-        for index, account in enumerate(directory.accounts)
+        for index, account in enumerate(document.accounts)
         for number, user in enumerate(account.users)
         if len(json.dumps(make_sign_in(account, user))) > CLAIMS_MAX
     ]

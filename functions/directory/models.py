@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, fold_address
 
-# The API has the same bounds or larger ones. So a request can refer to every record.
+# The API has the same bounds or larger ones. So a request can refer to everything in a document.
 Identifier = Annotated[str, StringConstraints(max_length=128, pattern=NONEMPTY_TEXT)]
 AccountId = Annotated[str, StringConstraints(max_length=128, pattern=f"^[^{FORBIDDEN}#]+$")]
 Name = Annotated[str, StringConstraints(max_length=256, pattern=NONEMPTY_TEXT)]
@@ -62,15 +62,15 @@ class Account(Model):
     caller_ids: list[PhoneNumber] = []
 
 
-class Directory(Model):
+class Document(Model):
     accounts: Annotated[list[Account], Field(min_length=1)]
 
 
-def find_errors(directory: Directory) -> list[Error]:
+def find_errors(document: Document) -> list[Error]:
     """Return the contradictions within a document, each with its path."""
-    errors = list(find_repeated(("accounts",), "id", [account.id for account in directory.accounts]))
+    errors = list(find_repeated(("accounts",), "id", [account.id for account in document.accounts]))
     owners: dict[str, str] = {}
-    for index, account in enumerate(directory.accounts):
+    for index, account in enumerate(document.accounts):
         place = ("accounts", index)
         errors += find_repeated((*place, "users"), "id", [user.id for user in account.users])
         errors += find_repeated((*place, "teams"), "id", [team.id for team in account.teams])

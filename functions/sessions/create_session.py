@@ -20,15 +20,15 @@ def create_session(event: dict[str, Any], caller: Caller) -> Reply:
 
     Raise ServiceError: the codes of docs/api.md.
     """
-    key = parsing.read_idempotency_key(event)
-    request, errors = parsing.read_request(event)
+    key, key_errors = parsing.read_idempotency_key(event)
+    request, field_errors = parsing.read_request(event)
+    errors = key_errors + field_errors
     if key:
-        session_id = earlier_id = derive_session_id(caller, key)
-        fingerprint = make_fingerprint(request, caller)
+        session_id, fingerprint = derive_session_id(caller, key), make_fingerprint(request, caller)
     else:
-        session_id, earlier_id, fingerprint = secrets.token_hex(16), None, None
+        session_id, fingerprint = secrets.token_hex(16), None
 
-    references, earlier = store.read_references(caller.account_id, request, earlier_id)
+    references, earlier = store.read_references(caller.account_id, request, session_id if key else None)
     if earlier and not errors:
         return replay(earlier, request, caller)
     errors += rules.check(request, caller, references)

@@ -28,10 +28,10 @@ def end_session(event: dict[str, Any], caller: Caller) -> Reply:
         return Reply("AlreadyEnded", stored.session)
     for _ in store.rounds():
         session = rules.end_session(stored.session, caller, datetime.now(UTC))
-        changed = store.update_session(stored, session)
-        if changed is None:
+        conflict = store.update_session(stored, session)
+        if conflict is None:
             return Reply("Ended", session)
-        if changed.session.ended:
-            return Reply("AlreadyEnded", changed.session)
-        stored = changed
+        if conflict.session.ended:
+            return Reply("AlreadyEnded", conflict.session)
+        stored = conflict
     raise ServiceError("ServiceUnavailable", session_id=stored.session.id)

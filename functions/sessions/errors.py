@@ -24,13 +24,13 @@ ERRORS = {
     ),
     "Unauthorized": ErrorKind(
         401,
-        "A valid access token is required.",
+        "A valid token is required.",
         "The gateway passed no claims. It answers a missing or invalid token itself, without a `responseStatus`.",
     ),
     "Forbidden": ErrorKind(
         403,
         "The caller needs the role User and an account.",
-        "The caller lacks the role `User`, or the token has no valid account or user.",
+        "The caller lacks the role `User`, the token has no valid account or user, or a claim is not a string.",
     ),
     "NotFound": ErrorKind(
         404,

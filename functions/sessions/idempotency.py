@@ -36,9 +36,10 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
 def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
     """Return whether a request equals the earlier request that has this fingerprint.
 
-    `from_address` is the address of the earlier session. A fingerprint omits `fromAddress` if it equals the caller's
-    email address at that time. The email address may be different now. So make two fingerprints: as if the caller had
-    no email address, and as if it were `from_address`. Also compare the fingerprint of earlier versions of the service.
+    `from_address` is the address of the earlier session. The default of `fromAddress` is the caller's email address,
+    which may have changed since. If the earlier request used the default, that email address was `from_address`. If the
+    earlier request had another `fromAddress`, its fingerprint does not depend on the email address. So compare the
+    fingerprints for both cases, and that of earlier versions of the service.
     """
     addresses = (None, from_address)
     return (

@@ -25,10 +25,10 @@ from sessions.enums import (
 
 MEMBER_ADDRESS = f"^(user|team):[^{FORBIDDEN}]+$"
 EMAIL = rf"^[^{FORBIDDEN} @]+@[^{FORBIDDEN} @]+$"
-# The formats of text in a request, with the message for text of another format.
+# The formats of text in a request, each with the message for text that does not match.
 FORMATS = {
     TEXT: "must not contain control characters",
-    NONEMPTY_TEXT: "must not be empty or contain control characters",
+    NONEMPTY_TEXT: "must not contain control characters",  # an empty value means absent
     MEMBER_ADDRESS: "must be user:<id> or team:<id>",
     PHONE_NUMBER: "must be a phone number in E.164 form, such as +15550100001",
     EMAIL: "must be an email address",
@@ -116,7 +116,7 @@ class SessionMemberInfo(Model):
     is_original_member: bool
     """True if the member was added when the session was created."""
     avatar_url: str | None = None
-    """The picture of the user. The creator's is present only if the request also names the creator as a member."""
+    """The picture of the user. The creator's is present only if `withAddress` or an address includes the creator."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
     """Creator: Connected. Others: Ringing with `startSession`, else None. In a session that has ended: None."""
@@ -128,7 +128,7 @@ class SessionMemberInfo(Model):
 
 
 class EntityInfo(Model):
-    """Fields of every stored object. Dates are UTC, in ISO 8601 with milliseconds and Z."""
+    """The base class of the published API. Dates are UTC, in ISO 8601 with milliseconds and Z."""
 
     id: str
     """32 hex digits: random, or derived from the `Idempotency-Key`."""
@@ -216,11 +216,11 @@ class SessionEvent(Model):
 
 
 class SessionCreated(SessionEvent):
-    """The detail of the event that announces a new session."""
+    """The detail of the event of a new session."""
 
 
 class SessionEnded(SessionEvent):
-    """The detail of the event that announces the end of a session. A session that was created Disconnected has none."""
+    """The detail of the event of an end. A session that was created Disconnected has no such event."""
 
     ended_by: str
     """The id of the user who ended the session."""

@@ -40,12 +40,12 @@ FIELD_ERRORS = {
 }
 
 
-def read_idempotency_key(event: dict[str, Any]) -> str | None:
-    """Return the header Idempotency-Key, quotes included; None without it. Raise ServiceError: ValidationException."""
+def read_idempotency_key(event: dict[str, Any]) -> tuple[str | None, list[FieldError]]:
+    """Return the header Idempotency-Key, quotes included, and an error if it is invalid. Without the header: None."""
     key: str | None = (event.get("headers") or {}).get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
-        raise ServiceError("ValidationException", errors=[INVALID_KEY])
-    return key
+        return None, [INVALID_KEY]
+    return key, []
 
 
 def read_request(event: dict[str, Any]) -> tuple[NewSession, list[FieldError]]:
@@ -117,9 +117,10 @@ def split_lists(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_parameters(event: dict[str, Any], *names: str) -> tuple[dict[str, str], list[FieldError]]:
-    """Return these parameters of path and query string, and an error for each repeated one.
+    """Return the named parameters of path and query string, and an error for each repeated or missing one.
 
-    The query string may use any casing. A missing `sessionId` is an error, too. In the path it may end with `.json`.
+    Only `sessionId` may not be missing. Names in the query string may have any casing. A value in the path may end with
+    `.json`, which is removed.
     """
     path = {name: value.removesuffix(".json") for name, value in (event.get("pathParameters") or {}).items()}
     query_names = {name.lower(): name for name in names if name not in path}

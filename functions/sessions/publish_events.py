@@ -1,11 +1,11 @@
-"""From the Sessions table's stream to the event bus: announce each new session and each end, as stored.
+"""From the Sessions table's stream to the event bus: publish each new session and each end, as stored.
 
     record ──> SessionCreated or SessionEnded ──> PutEvents, 10 entries each ──> event bus
        │                                               │
        │                     refused entries: 4 attempts, then raise. Lambda retries the batch.
        │
        ├─ another change ──> no event
-       └─ not a session ──> dead-letter queue. Raising would block the records behind it.
+       └─ not a session, or too large ──> dead-letter queue. Raising would block the records behind it.
 
 Delivery is at least once: a retried batch may publish an event twice.
 """
@@ -37,7 +37,7 @@ MESSAGE_MAX = 1024 * 1024  # bytes of an SQS message
 ATTEMPTS_MAX = 4
 
 logger = Logger()
-events: "EventBridgeClient" = make_client("events", read_seconds=5, attempts=3)
+bus: "EventBridgeClient" = make_client("events", read_seconds=5, attempts=3)
 sqs: "SQSClient" = make_client("sqs", read_seconds=5, attempts=3)
 
 
@@ -60,32 +60,32 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, int]:
     the content of a session.
     """
     started = time.perf_counter()
-    announced: list[Event] = []
+    events: list[Event] = []
     dead_letters: list[dict[str, Any]] = []
     for record in event["Records"]:
         try:
-            announced += announce(record)
+            events += make_events(record)
         except Exception:  # a retry would fail, too; the traceback contains no values
-            logger.exception("The record is not a session", extra={"record_id": record.get("eventID")})
+            logger.exception("The record cannot be published", extra={"record_id": record.get("eventID")})
             dead_letters.append(record)
-    publish(announced)
+    publish(events)
     # Send dead letters last. If the bus is down, `publish` raises first, so a retry sends no dead letter twice.
     for record in dead_letters:
         send_dead_letter(record)
-    counts = {"published": len(announced), "dead_letters": len(dead_letters)}
+    counts = {"published": len(events), "dead_letters": len(dead_letters)}
     logger.info("Published", extra=counts | {"milliseconds": round((time.perf_counter() - started) * 1000, 1)})
     return counts
 
 
-def announce(record: dict[str, Any]) -> list[Event]:
-    """Return the event for a stream record: for a new session or for an end, but for no other change.
+def make_events(record: dict[str, Any]) -> list[Event]:
+    """Return the event of a stream record: of a new session or of an end. Another change has no event.
 
     A create may replace an expired session. The new session then has another `writeId`.
 
     Raise if the item is not a session, or if the event would be too large.
     """
-    images = record["dynamodb"]
-    image, earlier = from_wire(images["NewImage"]), from_wire(images.get("OldImage", {}))
+    change = record["dynamodb"]
+    image, earlier = from_wire(change["NewImage"]), from_wire(change.get("OldImage", {}))
     model: type[SessionEvent]
     if not earlier or earlier.get("writeId") != image.get("writeId"):
         model, event_id = SessionCreated, f"{image['id']}-{image['dateCreated']}"
@@ -101,20 +101,20 @@ def announce(record: dict[str, Any]) -> list[Event]:
     return [event]
 
 
-def publish(announced: list[Event]) -> None:
-    """Put all events on the bus. Raise botocore's errors, or NotPublishedError if the bus refuses some entries.
+def publish(events: list[Event]) -> None:
+    """Put all events on the bus. Raise botocore's errors.
 
-    In the latter case all other entries are on the bus.
+    If the bus refuses some entries, put all others on the bus, and then raise NotPublishedError.
     """
-    error_codes = [code for batch in split(announced) for code in put_events(batch)]
+    error_codes = [code for batch in split(events) for code in put_events(batch)]
     if error_codes:
-        raise NotPublishedError(f"{len(error_codes)} of {len(announced)} events: {', '.join(sorted(set(error_codes)))}")
+        raise NotPublishedError(f"{len(error_codes)} of {len(events)} events: {', '.join(sorted(set(error_codes)))}")
 
 
-def split(announced: list[Event]) -> Iterator[list[Event]]:
+def split(events: list[Event]) -> Iterator[list[Event]]:
     """Split the events, in order, into batches for PutEvents."""
     batch: list[Event] = []
-    for event in announced:
+    for event in events:
         if len(batch) == ENTRIES_MAX or sum(map(count_bytes, [*batch, event])) > REQUEST_MAX:
             yield batch
             batch = []
@@ -132,7 +132,7 @@ def put_events(batch: list[Event]) -> list[str]:
     """Put a batch on the bus, and retry refused entries. Return the error codes of those that stay refused."""
     error_codes: list[str] = []
     for _ in attempts(ATTEMPTS_MAX):
-        response = events.put_events(
+        response = bus.put_events(
             Entries=[
                 {"EventBusName": EVENT_BUS, "Source": SOURCE, "DetailType": event.detail_type, "Detail": event.detail}
                 for event in batch

@@ -1,4 +1,4 @@
-"""The caller of a request, and the records of the account that the request refers to."""
+"""The caller of a request, and the references of a create to customers, users, teams, caller IDs and sessions."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -29,13 +29,13 @@ class Person(NamedTuple):
 
 
 class References(NamedTuple):
-    """The records of the caller's account that a request refers to. A missing record has an empty value."""
+    """What the caller's account has of the references in a request. The defaults mean that the account has nothing."""
 
     customer: tuple[CustomerBreadcrumb, ...] = ()
     """From the root to the customer itself; empty if the account lacks it."""
     has_parent: bool = False
     has_caller_id: bool = False
     correspondents: tuple[Person, ...] | None = None
-    """The user that `withAddress` names, or the users of its team. None if the account has no such user or team."""
+    """The user of `withAddress`, or the users of the team. None if the account has no such user or team."""
     people: Mapping[str, Person] = MappingProxyType({})
     """Users by folded email address."""

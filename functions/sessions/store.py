@@ -55,7 +55,10 @@ def is_expired(item: Mapping[str, Any]) -> bool:
 
 
 def rounds() -> Iterator[int]:
-    """Yield the rounds of an operation that repeats its call, with pauses. The last call ends within ROUNDS_SECONDS."""
+    """Yield the numbers of rounds, with pauses. A round is one `call` with all its attempts.
+
+    The last round ends within ROUNDS_SECONDS.
+    """
     return attempts(ATTEMPTS_MAX, seconds=ROUNDS_SECONDS - CALL_SECONDS)
 
 
@@ -75,13 +78,13 @@ def read_session(account_id: str, session_id: str) -> StoredSession:
 
 
 def read_references(
-    account_id: str, request: NewSession, earlier_id: str | None
+    account_id: str, request: NewSession, derived_id: str | None
 ) -> tuple[References, StoredSession | None]:
     """Return the references of a request, and the session that its Idempotency-Key created earlier, if any.
 
-    `earlier_id` is the id that the key gives. One BatchGetItem reads the references and this id. A request without
-    references reads nothing: if an earlier session exists, the conditional put fails and returns it. Raise
-    ServiceError: ServiceUnavailable.
+    `derived_id` is the id that was derived from the key. One BatchGetItem reads the references and the session with
+    this id. A request without references reads nothing: if an earlier session exists, the conditional put fails and
+    returns it. Raise ServiceError: ServiceUnavailable.
     """
     customer = f"CUSTOMER#{request.customer_id}"
     caller_id = f"CALLER_ID#{request.from_phone_number}"
@@ -98,8 +101,8 @@ def read_references(
     session_ids = {parent_id} if SESSION_ID.fullmatch(parent_id) else set()
     if not sort_keys and not session_ids:
         return References(), None
-    if earlier_id:
-        session_ids.add(earlier_id)
+    if derived_id:
+        session_ids.add(derived_id)
 
     items = batch_get(
         directory_keys=[to_wire({"pk": f"ACCOUNT#{account_id}", "sk": key}) for key in sort_keys],
@@ -119,7 +122,7 @@ def read_references(
         correspondents=correspondents,
         people={address: to_person(entries[key]) for key, address in addresses.items() if key in entries},
     )
-    earlier = sessions.get(earlier_id or "")
+    earlier = sessions.get(derived_id or "")
     return references, to_stored_session(earlier) if earlier else None
 
 
@@ -145,19 +148,19 @@ def batch_get(directory_keys: list[Any], session_keys: list[Any]) -> defaultdict
 
 
 def put_session(session: SessionInfo, request: NewSession, fingerprint: str | None) -> StoredSession | None:
-    """Store a new session once. Return None, or the session that an earlier request stored under the same id.
+    """Store a new session once. Return None if it is stored, else the session of an earlier request with the same id.
 
     A request with an Idempotency-Key has a fingerprint. Without a key the id is random, so no earlier request has
     stored a session under it. If the outcome of an attempt is unknown, `call` repeats the attempt with the same item.
     `writeId` identifies the put that stored an item. The put replaces an expired session. So a failed condition returns
     only sessions that have not expired.
 
-        outcome of `call`    stored item                       then
-        stored               ours                              None
-        condition failed     ours: the same writeId            None
-        condition failed     an earlier request's              return it; without a key, raise ClientError: a bug
-        refused, throttled   none, or an earlier request's     ServiceUnavailable
-        unknown              perhaps ours                      with a key ServiceUnavailable, without one OutcomeUnknown
+        outcome of `call`       stored item                       then
+        answered                ours                              None
+        condition failed        ours: the same writeId            None
+        condition failed        an earlier request's              return it; without a key, raise ClientError: a bug
+        refused, not applied    none, or an earlier request's     ServiceUnavailable
+        unknown                 perhaps ours                      ServiceUnavailable; without a key, OutcomeUnknown
 
     Raise ServiceError.
     """
@@ -195,18 +198,19 @@ def put_session(session: SessionInfo, request: NewSession, fingerprint: str | No
 
 
 def update_session(stored: StoredSession, session: SessionInfo) -> StoredSession | None:
-    """Store the changed attributes of a session once. Return None, or the session that another request changed.
+    """Store the changed attributes of a session once. Return None if they are stored.
 
-    The update succeeds only if each of these attributes still equals its value in `stored`. One of them is `changeId`,
-    which identifies the latest update of an item. An attempt with an unknown outcome is repeated.
+    The update succeeds only if each of these attributes still equals its value in `stored`. If another request changed
+    one of them, return the session as it is now. `changeId` is one of these attributes. It identifies the latest update
+    of an item. An attempt with an unknown outcome is repeated.
 
-        outcome of `call`    stored item                  then
-        stored               ours                         None
-        condition failed     ours: the same changeId      None
-        condition failed     changed by another request   return it
-        condition failed     none: it was deleted         NotFound
-        refused, throttled   unchanged                    ServiceUnavailable
-        unknown              perhaps ours                 ServiceUnavailable
+        outcome of `call`       stored item                  then
+        answered                ours                         None
+        condition failed        ours: the same changeId      None
+        condition failed        changed by another request   return it
+        condition failed        none: it was deleted         NotFound
+        refused, not applied    unchanged                    ServiceUnavailable
+        unknown                 perhaps ours                 ServiceUnavailable
 
     Raise ServiceError.
     """

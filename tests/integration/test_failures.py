@@ -1,7 +1,7 @@
 """The failure table, docs/data/failures.json. A test produces each row and checks its outcome.
 
-`calls` counts the calls of DynamoDB by one request. `seconds` is their longest time: each call that is slow or
-unreachable takes its timeout, other answers take none, and each pause has its full length.
+`attempts` counts the attempts to call DynamoDB for one request. `seconds` is their time: each slow or unreachable
+attempt takes its timeout, other attempts take none, and each pause has its full length.
 """
 
 import json
@@ -153,7 +153,7 @@ def check_response(row: dict[str, Any], response: dict[str, Any], logged: list[d
 
 
 @pytest.mark.parametrize(("row", "make"), CASES)
-def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
+def test_a_failure_has_the_outcome_attempts_and_seconds_of_its_row(
     row: dict[str, Any],
     make: MakeRequest,
     directory: DynamoDBClient,
@@ -164,7 +164,7 @@ def test_a_failure_has_the_outcome_calls_and_seconds_of_its_row(
     response = send(where, what, make, network, applied=row["applied"])
     if response:
         check_response(row, response, logged)
-    assert (len(network.calls), round(network.seconds, 3)) == (row["calls"], row["seconds"])
+    assert (len(network.calls), round(network.seconds, 3)) == (row["attempts"], row["seconds"])
     items = scan(directory) if "sessions" in directory.list_tables()["TableNames"] else []
     if row["stored"] == "nothing":
         assert items == []

@@ -99,7 +99,7 @@ def test_every_error_is_counted_by_its_code(
 
     monkeypatch.setattr(store, "put_session", fail)
     status = handler(make_event({}), CONTEXT)["statusCode"]
-    assert read_metrics(logged[-1]) == {"Refusals": {"service": "sessions", "errorCode": code}}
+    assert read_metrics(logged[-1]) == {"ErrorResponses": {"service": "sessions", "errorCode": code}}
     tracebacks = logged[:-1]
     assert [read_metrics(line) for line in tracebacks] == ([{}] if status >= 500 else [])
 

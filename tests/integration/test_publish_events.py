@@ -85,7 +85,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     """A function that lets the bus refuse the entry of a session. It returns the sizes of all requests."""
 
     def refuse(number: int, times: int, code: str = "InternalFailure") -> list[int]:
-        put_events, codes, sizes = publish_events.events.put_events, [code] * times, list[int]()
+        put_events, codes, sizes = publish_events.bus.put_events, [code] * times, list[int]()
 
         def refuse_entry(Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
             sizes.append(len(Entries))
@@ -97,7 +97,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
                     answers += put_events(Entries=[entry])["Entries"]  # type: ignore[list-item]
             return {"Entries": answers}
 
-        monkeypatch.setattr(publish_events.events, "put_events", refuse_entry)
+        monkeypatch.setattr(publish_events.bus, "put_events", refuse_entry)
         return sizes
 
     return refuse
@@ -118,9 +118,9 @@ def fail() -> Iterator[Callable[..., None]]:
             return AWSResponse("https://events.test", 400, HTTPHeaders(), raw)
         return None
 
-    publish_events.events.meta.events.register_first("before-send.events.PutEvents", end)
+    publish_events.bus.meta.events.register_first("before-send.events.PutEvents", end)
     yield lambda *following: outcomes.extend(following)
-    publish_events.events.meta.events.unregister("before-send.events.PutEvents", end)
+    publish_events.bus.meta.events.unregister("before-send.events.PutEvents", end)
     assert outcomes == []
 
 
@@ -249,7 +249,7 @@ def test_a_record_that_is_not_a_session_becomes_a_dead_letter_and_blocks_no_othe
     assert handler({"Records": records}, CONTEXT) == {"published": 11, "dead_letters": 1}
     assert find_ids(heard()) == [0, 1, 2, 3, 4, *range(6, 12)]
     assert dead_letters() == [records[5]]
-    assert [line["message"] for line in logged] == ["The record is not a session", "Published"]
+    assert [line["message"] for line in logged] == ["The record cannot be published", "Published"]
     assert SECRET not in str(logged)
 
 
@@ -385,7 +385,7 @@ def test_the_largest_session_and_its_end_fit_the_table_the_bus_and_the_queue(
     assert ended["ended"] == {"BOOL": True}
     for record in ({"dynamodb": {"NewImage": item}}, make_change(item, ended)):
         assert 327_000 < measure_item(record["dynamodb"]["NewImage"]) < 330_000 < 400 * 1024
-        [event] = publish_events.announce(record)
+        [event] = publish_events.make_events(record)
         assert 305_000 < publish_events.count_bytes(event) < 308_000 < publish_events.REQUEST_MAX  # docs/operations.md
         # even if EventBridge escapes every character
         assert len(json.dumps(json.loads(event.detail))) < publish_events.MESSAGE_MAX

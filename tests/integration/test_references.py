@@ -92,14 +92,15 @@ def test_a_create_cannot_refer_to_records_of_another_account(directory: DynamoDB
     ]
 
 
-def test_one_response_contains_missing_references_and_invalid_fields(directory: DynamoDBClient) -> None:
-    assert directory
+def test_one_response_contains_an_invalid_key_invalid_fields_and_missing_references(directory: DynamoDBClient) -> None:
     wrong = {"channel": "Telex", "customerId": "none", "memberEmailAddresses": ["bob@example.com", "none@example.com"]}
-    assert read_field_errors(make_event(wrong)) == [
+    assert read_field_errors(make_event(wrong, "two words")) == [
+        ("Idempotency-Key", "InvalidFormat"),
         ("channel", "InvalidEnum"),
         ("customerId", "NotFound"),
         ("memberEmailAddresses[1]", "NotFound"),
     ]
+    assert scan(directory) == []
 
 
 def test_a_create_makes_two_calls_of_dynamodb_however_many_references_it_has(

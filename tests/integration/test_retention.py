@@ -99,7 +99,7 @@ def test_the_key_of_an_expired_session_creates_a_new_session_in_its_place(
     assert create(**fields) == session
 
     [new] = directory.scan(TableName="sessions")["Items"]
-    [event] = publish_events.announce({"eventName": "MODIFY", "dynamodb": {"OldImage": old, "NewImage": new}})
+    [event] = publish_events.make_events({"eventName": "MODIFY", "dynamodb": {"OldImage": old, "NewImage": new}})
     assert (event.detail_type, json.loads(event.detail)["session"]) == ("SessionCreated", session)
 
 
@@ -189,7 +189,7 @@ def test_a_replay_does_not_publish_expired_sessions(dynamodb: DynamoDBClient, ta
 def test_the_replayed_end_of_a_session_is_announced_as_an_end(dynamodb: DynamoDBClient) -> None:
     handler(make_end(create()["id"]), CONTEXT)
     records = recover.make_records(dynamodb.scan(TableName="sessions")["Items"][0])
-    events = [event.detail_type for record in records for event in publish_events.announce(record)]
+    events = [event.detail_type for record in records for event in publish_events.make_events(record)]
     assert events == ["SessionCreated", "SessionEnded"]
 
 
