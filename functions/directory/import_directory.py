@@ -4,9 +4,9 @@ A document is the whole state of each account that it names. The import deletes 
 does not change other accounts. It checks the whole document before it writes. Repeating a write is safe. To complete an
 interrupted import, import the same or a newer document.
 
-An email address has two items in the table. The API reads the entry of the account. `add_claims` reads the sign-in
-item. One transaction writes both. So each sign-in item has an entry, through which the next import finds it.
-template.yaml has the layout of the items. The order of the writes:
+An email address has two items in the table. The API reads the entry, `ACCOUNT#<account>` `EMAIL#<address>`.
+`add_claims` reads the sign-in item, `EMAIL#<address>` `SIGN_IN`. One transaction writes both. So each sign-in item has
+an entry, through which the next import finds it. The order of the writes:
 
     1  delete addresses that the document omits    from here on, removed users get no claims
     2  delete other omitted entries

@@ -36,10 +36,14 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
 def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
     """Return whether a request equals the earlier request that has this fingerprint.
 
-    `from_address` is the address of the earlier session. The default of `fromAddress` is the caller's email address,
-    which may have changed since. If the earlier request used the default, that email address was `from_address`. If the
-    earlier request had another `fromAddress`, its fingerprint does not depend on the email address. So compare the
-    fingerprints for both cases, and that of earlier versions of the service.
+    `from_address` is the address of the earlier session. A fingerprint depends on the caller's email address, which is
+    the default of `fromAddress`. The email address may have changed since. So the requests are equal if one of these
+    fingerprints equals the earlier one:
+
+        fingerprint made with              if the earlier request
+        `from_address` as email address    used the default
+        no email address                   had another `fromAddress`
+        version 1 of the fingerprint       was handled by an earlier version of the service
     """
     addresses = (None, from_address)
     return (

@@ -75,7 +75,7 @@ class NewSession(Model):
     direction: SessionDirections | None = None
     """The direction, seen from the creator."""
     call_state: SessionCallState | None = None
-    """The state of the call. Disconnected records a session that has ended."""
+    """The state of the call. With Disconnected, the session has already ended."""
     from_address: Address | None = None
     """The address that the session comes from. The default is the caller's email address."""
     from_name: Name | None = None
@@ -116,7 +116,7 @@ class SessionMemberInfo(Model):
     is_original_member: bool
     """True if the member was added when the session was created."""
     avatar_url: str | None = None
-    """The picture of the user. The creator's is present only if `withAddress` or an address includes the creator."""
+    """The picture of the user. The creator has it only if the request names the creator, or a team of the creator."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
     """Creator: Connected. Others: Ringing with `startSession`, else None. In a session that has ended: None."""

@@ -117,10 +117,10 @@ def split_lists(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_parameters(event: dict[str, Any], *names: str) -> tuple[dict[str, str], list[FieldError]]:
-    """Return the named parameters of path and query string, and an error for each repeated or missing one.
+    """Return the named parameters of path and query string, and an error for each repeated one.
 
-    Only `sessionId` may not be missing. Names in the query string may have any casing. A value in the path may end with
-    `.json`, which is removed.
+    `sessionId` is required: without it, there is an error, too. Names in the query string may have any casing. `.json`
+    at the end of a value in the path is removed.
     """
     path = {name: value.removesuffix(".json") for name, value in (event.get("pathParameters") or {}).items()}
     query_names = {name.lower(): name for name in names if name not in path}
