@@ -26,6 +26,8 @@ UV = .tools/uv-$(UV_VERSION)/bin/uv
 # The makefiles of the functions and of the layer, which `sam build` runs, read this one.
 export PYTHON = $(CURDIR)/.venv/bin/python
 
+# An argument for the shell, which may contain an apostrophe.
+quote = '$(subst ','\'',$(1))'
 SAM = tools/sam/.venv/bin/sam
 TOOL = PYTHONPATH=functions:tools .venv/bin/python
 STACK = $(TOOL) -m local_stack --state $(STATE)
@@ -54,14 +56,14 @@ help: # the default; a line of `##` is a heading, and `##` after a target descri
 ## Every day
 
 start: build-local $(EMULATOR_TOOLS) ## start or update the local stack; print its URL, a token and a curl [PORT=4566]
-	$(STACK) start $(if $(PORT),--port '$(PORT)')
+	$(STACK) start $(if $(PORT),--port $(call quote,$(PORT)))
 
 stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack and remove its files
 	if [ -d $(STATE) ]; then $(STACK) stop; else echo 'No local stack is running.'; fi
 
 page: USER = ada@example.com
 page: $(APP_TOOLS) ## renew the token of the page to try the API; print its URL [USER=ada@example.com]
-	$(STACK) page --user '$(USER)'
+	$(STACK) page --user $(call quote,$(USER))
 
 logs: $(APP_TOOLS) ## print the log lines of the local functions
 	$(STACK) logs
@@ -84,15 +86,15 @@ url: $(APP_TOOLS) ## print the URL of POST /sessions [CONFIG=local]
 
 token: USER = ada@example.com
 token: $(APP_TOOLS) ## print a token of a user [USER=ada@example.com CONFIG=local]
-	$(OPERATE) token --user '$(USER)'
+	$(OPERATE) token --user $(call quote,$(USER))
 
 import: $(APP_TOOLS) ## import a directory document: DOCUMENT=its file [CONFIG=local]
 	$(if $(DOCUMENT),,$(error Set DOCUMENT to the file of a directory document))
-	$(OPERATE) import --document '$(DOCUMENT)'
+	$(OPERATE) import --document $(call quote,$(DOCUMENT))
 
 user: $(APP_TOOLS) ## add a user, or change its password: EMAIL=its address [CONFIG=local]
 	$(if $(EMAIL),,$(error Set EMAIL to the address of a user))
-	$(OPERATE) user --user '$(EMAIL)'
+	$(OPERATE) user --user $(call quote,$(EMAIL))
 
 outputs: $(APP_TOOLS) ## print the outputs of the stack, such as UserPoolId [CONFIG=local]
 	$(OPERATE) outputs
@@ -114,7 +116,7 @@ static: $(APP_TOOLS)
 
 invoke: EVENT ?= events/create-session.json
 invoke: build-local ## run an event in the container of Lambda's runtime [EVENT=events/create-session.json]
-	$(TOOL) tools/invoke.py '$(EVENT)'
+	$(TOOL) tools/invoke.py $(call quote,$(EVENT))
 
 load: DURATION ?= 120
 load: STATE = .aws-sam/load
@@ -154,21 +156,22 @@ deploy changeset: $(APP_TOOLS) $(SAM_TOOLS)
 	tools/step 'Building for AWS' $(SAM) build --config-env $(CONFIG)
 	$(SAM) deploy --config-env $(CONFIG) $(EXECUTE)
 
-smoke: CONFIG ?= dev
+smoke replay restore erase: CONFIG ?= dev
+
 smoke: $(APP_TOOLS) ## prove that a stack works; UPDATING=yes repeats it until an update ends [CONFIG=dev]
 	$(OPERATE) smoke $(if $(UPDATING),--updating)
 
-replay: CONFIG ?= dev
 replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [CONFIG=dev]
-	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' '$(LETTERS)'
+	$(if $(LETTERS),,$(error Set LETTERS to publish, to flow-start, or to the key of a session))
+	$(OPERATE) replay --letters $(call quote,$(LETTERS))
 
-restore: CONFIG ?= dev
 restore: $(APP_TOOLS) ## copy lost sessions back from a restored table: FROM=its name [CONFIG=dev]
-	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' restore '$(FROM)'
+	$(if $(FROM),,$(error Set FROM to the name of the restored table))
+	$(OPERATE) restore --source $(call quote,$(FROM))
 
-erase: CONFIG ?= dev
 erase: $(APP_TOOLS) ## delete a session at a person's request: SESSION=account/id [CONFIG=dev]
-	.venv/bin/python tools/recover.py 'sessions-$(CONFIG)' erase '$(SESSION)'
+	$(if $(SESSION),,$(error Set SESSION to the account of a session, a slash and its id))
+	$(OPERATE) erase --session $(call quote,$(SESSION))
 
 ## Cleaning
 

@@ -35,6 +35,10 @@ def sessions_url(outputs: Outputs) -> str:
 
 def import_document(outputs: Outputs, document: bytes) -> dict[str, int]:
     """Import a directory document with the deployed function; return the numbers that it reports."""
+    try:
+        json.loads(document.decode())
+    except ValueError as error:
+        raise RefusedError(f"The document is not JSON in UTF-8, and nothing was written: {error}") from None
     # An import takes up to 15 minutes, and a retry would start a second one.
     config = Config(read_timeout=900, tcp_keepalive=True, retries={"total_max_attempts": 1})
     function = outputs["ImportDirectoryFunctionName"]
@@ -43,7 +47,7 @@ def import_document(outputs: Outputs, document: bytes) -> dict[str, int]:
     if "FunctionError" in reply:
         raise RefusedError(f"The import failed, and can be repeated: {answer.get('errorMessage')}")
     if "errors" in answer:
-        errors = "".join(f"\n{error['path']}: {error['message']}" for error in answer["errors"])
+        errors = "".join(f"\n{error['path'] or 'document'}: {error['message']}" for error in answer["errors"])
         raise RefusedError(f"The document is invalid, and nothing was written:{errors}")
     return dict(answer)
 

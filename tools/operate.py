@@ -1,50 +1,84 @@
-"""Operate a deployed stack: import a document, add a user, print a token, the URL or the outputs, or run `smoke`."""
+"""The commands for a deployed stack. The Makefile describes them."""
 
 import argparse
 import json
 import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from getpass import getpass
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 import deployed_stack as stack
+import recover
 
-COMMANDS = ["import", "outputs", "smoke", "token", "url", "user"]
+COMMANDS = ["erase", "import", "outputs", "replay", "restore", "smoke", "token", "url", "user"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the commands."""
     parser.add_argument("--document", type=Path, help="import: the file of a directory document")
+    parser.add_argument("--letters", help="replay: publish, flow-start, or keys of sessions")
+    parser.add_argument("--session", help="erase: the account of a session, a slash and its id")
+    parser.add_argument("--source", help="restore: the name of a restored table")
     parser.add_argument("--user", help="token, user: an email address")
     parser.add_argument("--updating", action="store_true", help="smoke: repeat the check while the stack is updated")
 
 
 def operate(name: str, arguments: argparse.Namespace, password: Callable[[str], str]) -> None:
-    """Run a command. `password` returns the password of a user."""
-    outputs = stack.read_outputs(name)
-    match arguments.command:
-        case "import":
-            try:
-                document = arguments.document.read_bytes()
-            except OSError as error:
-                raise stack.RefusedError(f"{error.filename}: {error.strerror}") from None
-            print(json.dumps(stack.import_document(outputs, document)))
-        case "outputs":
-            print("\n".join(f"{key} {value}" for key, value in outputs.items()))
-        case "smoke":
-            from smoke import smoke  # noqa: PLC0415 (the import takes 0.3 s, which the other commands save)
+    """Run a command, and print its result. `password` returns the password of a user."""
+    if arguments.command == "smoke":
+        from smoke import smoke  # noqa: PLC0415 (the import takes 0.3 s, which the other commands save)
 
-            smoke(name, updating=arguments.updating)
-        case "token":
-            print(stack.create_token(outputs, arguments.user, password(arguments.user)))
-        case "url":
-            print(stack.sessions_url(outputs))
-        case "user":
-            stack.make_user(outputs, arguments.user, password(arguments.user), ["User"])
-            print(f"{arguments.user} can sign in, and has the role User.")
+        smoke(name, updating=arguments.updating)
+        return
+    user, outputs = arguments.user, partial(stack.read_outputs, name)
+    commands: dict[str, Callable[[], str]] = {
+        "erase": lambda: recover.erase(recover.Stack(name), arguments.session),
+        "import": lambda: json.dumps(stack.import_document(outputs(), read_document(arguments.document))),
+        "outputs": lambda: "\n".join(f"{key} {value}" for key, value in outputs().items()),
+        "replay": lambda: recover.replay(recover.Stack(name), arguments.letters),
+        "restore": lambda: recover.restore(recover.Stack(name), arguments.source),
+        "token": lambda: stack.create_token(outputs(), user, password(user)),
+        "url": lambda: stack.sessions_url(outputs()),
+        "user": lambda: add_user(outputs(), user, password(user)),
+    }
+    print(commands[arguments.command]())
+
+
+def read_document(path: Path) -> bytes:
+    """Return the content of a file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise stack.RefusedError(f"{error.filename}: {error.strerror}") from None
+
+
+def add_user(outputs: stack.Outputs, email: str, password: str) -> str:
+    """Add a user with the role User; return a sentence about the user."""
+    stack.make_user(outputs, email, password, ["User"])
+    return f"{email} can sign in, and has the role User. The API also requires an entry in the Directory."
+
+
+@contextmanager
+def report_errors(called: str) -> Iterator[None]:
+    """End the program with a message if it is interrupted, or if an operation or a call of `called` fails."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)  # both signals clean up
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit("Interrupted.") from None
+    except BrokenPipeError:  # the reader has ended, as in make logs | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except stack.RefusedError as error:
+        raise SystemExit(str(error)) from None
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"The call of {called} failed: {error}") from None
 
 
 def ask_password(email: str) -> str:
@@ -56,21 +90,13 @@ def ask_password(email: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="operate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="operate", usage=argparse.SUPPRESS)
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--stack", required=True, help="the name of the stack")
     add_options(parser)
     arguments = parser.parse_args()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.default_int_handler)  # both signals clean up
-    try:
+    with report_errors("AWS"):
         operate(arguments.stack, arguments, ask_password)
-    except KeyboardInterrupt:
-        raise SystemExit("Interrupted.") from None
-    except stack.RefusedError as error:
-        raise SystemExit(str(error)) from None
-    except (BotoCoreError, ClientError) as error:
-        raise SystemExit(f"AWS refused: {error}") from None
 
 
 if __name__ == "__main__":

@@ -1,20 +1,12 @@
-"""Send the dead letters of a stack again, restore lost sessions, or erase one. docs/operations.md tells when.
+"""Replay of dead letters and sessions, restore of lost sessions, and erasure of one. docs/operations.md tells when.
 
-    usage: recover.py STACK publish           publish the events of the PublishDeadLetters queue
-           recover.py STACK flow-start        send the FlowStartDeadLetters queue to the flow engine's queue
-           recover.py STACK ACCOUNT#ID...     publish the events of these sessions, as the table has them
-           recover.py STACK restore TABLE     copy the sessions that the stack's table lost back from a restored table
-           recover.py STACK erase ACCOUNT/ID  delete this session
-
-Sessions past their retention are neither published from the table nor restored.
-
-Each command can be repeated. A letter is deleted after it was sent, and consumers drop duplicates. A restore leaves
-items of the stack's table unchanged, and can run while clients create sessions.
+Sessions past their retention are neither published from the table nor restored. Each command can be repeated. A letter
+is deleted after it was sent, and consumers drop duplicates. A restore leaves items of the stack's table unchanged, and
+can run while clients create sessions.
 """
 
 import json
 import re
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +16,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+
+from deployed_stack import RefusedError
 
 THREADS = 16
 
@@ -60,7 +53,7 @@ class Stack:
             reply = self.functions.invoke(FunctionName=function, Qualifier="live", Payload=payload)
             counts = json.load(reply["Payload"])
             if "FunctionError" in reply:
-                raise SystemExit(f"publish_events failed, and the letter is kept: {counts.get('errorMessage')}")
+                raise RefusedError(f"publish_events failed, and the letter is kept: {counts.get('errorMessage')}")
             published, dead = published + counts["published"], dead + counts["dead_letters"]
         return published, dead
 
@@ -119,6 +112,31 @@ def make_records(item: dict[str, Any]) -> list[Record]:
     return records
 
 
+def replay(stack: Stack, letters: str) -> str:
+    """Send dead letters again, or publish the events of sessions; return a sentence with their number.
+
+    `letters` is `publish` (the queue PublishDeadLetters), `flow-start` (the queue FlowStartDeadLetters), or the keys of
+    sessions, `account#id`, separated by spaces.
+    """
+    if letters == "publish":
+        counts = [stack.publish(stack.find_records(letter)) for letter in stack.receive("PublishDeadLetters")]
+        published, dead = sum(each[0] for each in counts), sum(each[1] for each in counts)
+        return f"{len(counts)} letters: {published} sessions were published, {dead} records are dead letters again."
+    if letters == "flow-start":
+        count = 0
+        for letter in stack.receive("FlowStartDeadLetters"):
+            count += 1
+            # A letter of EventBridge is a whole event. The queue gets the detail of a start, and all of an end.
+            message = letter["detail"] if letter.get("detail-type") == "SessionCreated" else letter
+            stack.sqs.send_message(QueueUrl=stack.ids["FlowStartQueue"], MessageBody=json.dumps(message))
+        return f"{count} letters went to the queue of the flow engine."
+    keys = letters.split()
+    if not keys or not all("#" in key for key in keys):
+        raise RefusedError(f"LETTERS is '{letters}', and must be publish, flow-start, or keys of sessions: account#id")
+    counts = [stack.publish(stack.find_session({"pk": {"S": key}})) for key in keys]
+    return f"{sum(published > 0 for published, _ in counts)} of {len(keys)} sessions were published."
+
+
 def restore(stack: Stack, source: str) -> str:
     """Copy the sessions of a table that the stack's table lacks; return a sentence with their number.
 
@@ -129,7 +147,7 @@ def restore(stack: Stack, source: str) -> str:
     dynamodb = boto3.client("dynamodb", config=config)
     keys = [dynamodb.describe_table(TableName=table)["Table"]["KeySchema"] for table in (source, target)]
     if keys[0] != keys[1]:
-        raise SystemExit(f"{source} is not a table of sessions: its key differs from the key of {target}.")
+        raise RefusedError(f"{source} is not a table of sessions: its key differs from the key of {target}.")
 
     def put(item: dict[str, Any]) -> bool:
         try:
@@ -147,13 +165,17 @@ def restore(stack: Stack, source: str) -> str:
     return f"{missing} of {read} sessions were missing, and are restored."
 
 
-def erase(stack: Stack, account_id: str, session_id: str) -> str:
-    """Delete a session from the stack's table; return a text that says where copies may remain."""
+def erase(stack: Stack, session: str) -> str:
+    """Delete a session, `account/id`, from the stack's table; return a text that says where copies may remain."""
+    parts = re.fullmatch(r"([^#]+)/([0-9a-f]{32})", session)
+    if not parts:
+        raise RefusedError(f"'{session}' names no session. Write its account, a slash and its id of 32 hex digits.")
+    account_id, session_id = parts.groups()
     table = stack.ids["SessionsTable"]
     key = {"pk": {"S": f"{account_id}#{session_id}"}}
     item = stack.dynamodb.delete_item(TableName=table, Key=key, ReturnValues="ALL_OLD").get("Attributes")
     if not item:
-        raise SystemExit(f"The account {account_id} has no session {session_id}. Nothing was deleted.")
+        raise RefusedError(f"The account {account_id} has no session {session_id}. Nothing was deleted.")
     return f"""\
 The session {session_id} of the account {account_id} is deleted from the table {table}.
 Copies may remain:
@@ -163,42 +185,3 @@ Copies may remain:
 - at the consumers of its events, as long as they keep them.
 Logs contain its id, but none of its content. Other sessions may name it as their parentSessionId.
 If a client repeats the create with the same Idempotency-Key, the session is created again."""
-
-
-def main() -> None:
-    match sys.argv[1:]:
-        case [name, "publish"]:
-            stack = Stack(name)
-            counts = [stack.publish(stack.find_records(letter)) for letter in stack.receive("PublishDeadLetters")]
-            published, dead = sum(each[0] for each in counts), sum(each[1] for each in counts)
-            print(f"{len(counts)} letters: {published} sessions were published, {dead} records are dead letters again.")
-        case [name, "flow-start"]:
-            stack, count = Stack(name), 0
-            for letter in stack.receive("FlowStartDeadLetters"):
-                count += 1
-                # A letter of EventBridge is a whole event. The queue gets the detail of a start, and all of an end.
-                message = letter["detail"] if letter.get("detail-type") == "SessionCreated" else letter
-                stack.sqs.send_message(QueueUrl=stack.ids["FlowStartQueue"], MessageBody=json.dumps(message))
-            print(f"{count} letters went to the queue of the flow engine.")
-        case [name, "restore", table] if table:
-            print(restore(Stack(name), table))
-        case [name, "erase", session]:
-            parts = re.fullmatch(r"([^#]+)/([0-9a-f]{32})", session)
-            if not parts:
-                raise SystemExit(
-                    f"'{session}' names no session. Write its account, a slash and its id of 32 hex digits."
-                )
-            print(erase(Stack(name), *parts.groups()))
-        case [name, *keys] if keys and all("#" in key for key in keys):
-            stack = Stack(name)
-            counts = [stack.publish(stack.find_session({"pk": {"S": key}})) for key in keys]
-            print(f"{sum(published > 0 for published, _ in counts)} of {len(keys)} sessions were published.")
-        case _:
-            raise SystemExit(__doc__)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except (BotoCoreError, ClientError) as error:
-        raise SystemExit(f"AWS refused: {error}") from None

@@ -36,7 +36,7 @@ CONNECT_SECONDS = READ_SECONDS = 1.0
 ATTEMPT_SECONDS = 2 * CONNECT_SECONDS + READ_SECONDS  # connect, negotiate TLS, read
 CALL_SECONDS = 8.0  # the longest time of a call with its retries
 # The longest time of repeated calls: a lookup with unprocessed keys, or an update with conflicts. The last call starts
-# within CALL_SECONDS - ATTEMPT_SECONDS.
+# CALL_SECONDS - ATTEMPT_SECONDS after the first one at the latest, and takes CALL_SECONDS.
 ROUNDS_SECONDS = 2 * CALL_SECONDS - ATTEMPT_SECONDS
 ATTEMPTS_MAX = 4
 NOT_APPLIED_ATTEMPTS_MAX = 3  # the limit if DynamoDB certainly applied no attempt

@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parser import ValidationError, parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic_core import ErrorDetails
 
 from aws.client import attempts, make_client
 from aws.wire import to_wire
 from directory.entries import Item, address_key, make_entries, make_sign_in
-from directory.models import Account, Document, Error, Path, find_errors
+from directory.models import FORMATS, Account, Document, Error, Path, find_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,7 +67,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     try:
         document = parse(event=event, model=Document)
     except ValidationError as error:
-        return refuse([(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)])
+        return refuse([(detail["loc"], describe(detail)) for detail in error.errors(include_url=False)])
     owners = find_owners(document)
     if errors := find_errors(document) + find_taken_addresses(document, owners) + find_large_claims(document):
         return refuse(errors)
@@ -88,6 +89,11 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     }
     logger.info("Directory imported", extra=counts)
     return counts
+
+
+def describe(detail: ErrorDetails) -> str:
+    """Return the message of a Pydantic error; for text that does not match its format, the message of the format."""
+    return FORMATS.get(detail.get("ctx", {}).get("pattern", ""), detail["msg"])
 
 
 def refuse(errors: list[Error]) -> dict[str, Any]:

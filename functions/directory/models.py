@@ -8,13 +8,25 @@ from pydantic.alias_generators import to_camel
 
 from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, fold_address
 
+ACCOUNT_ID = f"^[^{FORBIDDEN}#]+$"
+EMAIL = r"^[!-?A-~]+@[!-?A-~]+$"
+URL = r"^https://[!-~]+$"
+# The formats of text in a document, each with the message for text that does not match.
+FORMATS = {
+    NONEMPTY_TEXT: "must not be empty or contain control characters",
+    ACCOUNT_ID: "must not be empty or contain # or control characters",
+    EMAIL: "must be an email address in ASCII",
+    PHONE_NUMBER: "must be a phone number in E.164 form, such as +15550100001",
+    URL: "must be an https URL in ASCII",
+}
+
 # The API has the same bounds or larger ones. So a request can refer to everything in a document.
 Identifier = Annotated[str, StringConstraints(max_length=128, pattern=NONEMPTY_TEXT)]
-AccountId = Annotated[str, StringConstraints(max_length=128, pattern=f"^[^{FORBIDDEN}#]+$")]
+AccountId = Annotated[str, StringConstraints(max_length=128, pattern=ACCOUNT_ID)]
 Name = Annotated[str, StringConstraints(max_length=256, pattern=NONEMPTY_TEXT)]
-EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
+EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=EMAIL)]
 PhoneNumber = Annotated[str, StringConstraints(pattern=PHONE_NUMBER)]
-Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[!-~]+$")]
+Url = Annotated[str, StringConstraints(max_length=2048, pattern=URL)]
 
 TEAM_MAX = 49  # 49 users and the creator are 50 members, the maximum of a session
 DEPTH_MAX = 50

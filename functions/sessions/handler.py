@@ -47,8 +47,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the response to a request: an HTTP API event (payload 2.0). An exception becomes a response, too.
 
     Log one INFO line with ids, outcome and milliseconds. The line is also a metric, except for Found and AlreadyEnded.
-    A status of 500 or more logs an ERROR line with the traceback first. Of the request, a line contains only the id of
-    the session and its channel.
+    A status of 500 or more logs an ERROR line with the traceback first. The lines contain no values of the request or
+    the session, except ids and the channel.
     """
     started = time.perf_counter()
     if cold_start.is_cold_start:

@@ -22,7 +22,7 @@ def derive_session_id(caller: Caller, key: str) -> str:
 
 
 def make_fingerprint(request: NewSession, caller: Caller) -> str:
-    """Return the hash of a request with its defaults applied. A repeated request must have the same hash.
+    """Return the hash of a request with its defaults applied.
 
     The hash covers only fields whose values differ from those of an empty request. So, if a later version adds a field
     to the API, old requests keep their fingerprints.
@@ -36,20 +36,14 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
 def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
     """Return whether a request equals the earlier request that has this fingerprint.
 
-    `from_address` is the address of the earlier session. A fingerprint depends on the caller's email address, which is
-    the default of `fromAddress`. The email address may have changed since. So the requests are equal if one of these
-    fingerprints equals the earlier one:
-
-        fingerprint made with              if the earlier request
-        `from_address` as email address    used the default
-        no email address                   had another `fromAddress`
-        version 1 of the fingerprint       was handled by an earlier version of the service
+    `from_address` is the address of the earlier session. The caller may have another email address now than then.
     """
-    addresses = (None, from_address)
-    return (
-        any(make_fingerprint(request, caller._replace(email=address)) == fingerprint for address in addresses)
-        or make_fingerprint_1(request) == fingerprint
-    )
+    # If the earlier request used the default of `fromAddress`, the caller's email address was `from_address`.
+    after_default = make_fingerprint(request, caller._replace(email=from_address))
+    # If the earlier request had another `fromAddress`, the fingerprint contains that address. Without an email address
+    # there is no default, so this fingerprint contains `fromAddress`, too.
+    after_own_address = make_fingerprint(request, caller._replace(email=None))
+    return fingerprint in {after_default, after_own_address, make_fingerprint_1(request)}
 
 
 def make_fingerprint_1(request: NewSession) -> str:

@@ -83,7 +83,7 @@ class NewSession(Model):
     to_address: Address | None = None
     """The address that the session goes to."""
     parent_session_id: Identifier | None = None
-    """The parent session, for example for billing. It belongs to the same account."""
+    """The id of the session to which this one belongs. Both belong to the same account."""
     customer_id: Identifier | None = None
     """A customer of the account."""
     with_address: MemberAddress | None = None
@@ -93,7 +93,7 @@ class NewSession(Model):
     destination: Destination | None = None
     """The dialled destination, as entered."""
     member_email_addresses: Annotated[list[EmailAddress], Field(max_length=ADDRESSES_MAX)] = []
-    """Email addresses of users to add as members. Each user counts once, and a session has at most 50 members."""
+    """Email addresses of users to add as members. Each user becomes a member once. A session has at most 50 members."""
     start_session: Flag = False
     """Whether to start the session's flow. The text "true" or "false" is accepted as well."""
 
@@ -116,7 +116,7 @@ class SessionMemberInfo(Model):
     is_original_member: bool
     """True if the member was added when the session was created."""
     avatar_url: str | None = None
-    """The picture of the user. The creator has it only if the request names the creator, or a team of the creator."""
+    """The picture of the user. A creator has one only if `memberEmailAddresses` or `withAddress` names the creator."""
     application_data: dict[str, str]
     call_state: SessionMemberCallState
     """Creator: Connected. Others: Ringing with `startSession`, else None. In a session that has ended: None."""

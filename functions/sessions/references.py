@@ -29,7 +29,10 @@ class Person(NamedTuple):
 
 
 class References(NamedTuple):
-    """What the caller's account has of the references in a request. The defaults mean that the account has nothing."""
+    """The customer, parent session, caller ID and people that a request names, as found in the caller's account.
+
+    A default value means that the request names none, or that the account does not have it.
+    """
 
     customer: tuple[CustomerBreadcrumb, ...] = ()
     """From the root to the customer itself; empty if the account lacks it."""

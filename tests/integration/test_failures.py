@@ -104,8 +104,6 @@ def break_down(where: str, what: str, session_id: str, network: Network, *, appl
     if name in FAULTS:
         fault = Applied(cast("Fault", FAULTS[name])) if applied else FAULTS[name]
         network.inject(OPERATIONS[where], *[fault] * (1 if "once" in modes else EVERY_CALL))
-    elif what == "table missing" and where == "end":  # after the read
-        network.inject("UpdateItem", refuse(400, "ResourceNotFoundException"))
     elif what == "table missing":
         network.dynamodb.delete_table(TableName="sessions" if where in {"put", "read"} else "directory")
     elif what == "bad item":

@@ -1,9 +1,8 @@
 """Sessions past their retention, before DynamoDB has deleted them; and the erasure of a session."""
 
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 import recover
 from aws.wire import to_wire
+from deployed_stack import RefusedError
 from sessions import publish_events, store
 from sessions.handler import handler
 
@@ -131,30 +131,15 @@ def test_a_lost_answer_to_a_create_that_replaced_an_expired_session_makes_it_no_
 
 
 @pytest.fixture
-def table(dynamodb: DynamoDBClient, template: dict[str, Any]) -> str:
-    """The name of the table of the stack sessions-dev, which has no other resource."""
+def stack(dynamodb: DynamoDBClient, template: dict[str, Any]) -> recover.Stack:
+    """The stack sessions-dev, which has no other resource than the table."""
     assert dynamodb
     properties = template["Resources"]["SessionsTable"]["Properties"]
     names = ("BillingMode", "AttributeDefinitions", "KeySchema")
     resource = {"Type": "AWS::DynamoDB::Table", "Properties": {name: properties[name] for name in names}}
     body = json.dumps({"Resources": {"SessionsTable": resource}})
     boto3.client("cloudformation").create_stack(StackName="sessions-dev", TemplateBody=body)
-    return str(recover.Stack("sessions-dev").ids["SessionsTable"])
-
-
-type Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """A function that runs a command of tools/recover.py, and returns its output."""
-
-    def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["recover.py", "sessions-dev", *arguments])
-        recover.main()
-        return capsys.readouterr().out
-
-    return run
+    return recover.Stack("sessions-dev")
 
 
 def add_expired(dynamodb: DynamoDBClient, table: str) -> None:
@@ -171,40 +156,47 @@ def read_names(records: Iterator[recover.Record]) -> list[tuple[str, str]]:
     return [(each["eventName"], each["dynamodb"]["NewImage"]["displayName"]["S"]) for each in records]
 
 
-def test_a_restore_does_not_bring_expired_sessions_back(dynamodb: DynamoDBClient, table: str, run: Run) -> None:
+def test_a_restore_does_not_bring_expired_sessions_back(dynamodb: DynamoDBClient, stack: recover.Stack) -> None:
     add_expired(dynamodb, "sessions")
-    assert run("restore", "sessions") == "1 of 1 sessions were missing, and are restored.\n"
-    assert [item["displayName"] for item in dynamodb.scan(TableName=table)["Items"]] == [{"S": "kept"}]
+    assert recover.restore(stack, "sessions") == "1 of 1 sessions were missing, and are restored."
+    items = dynamodb.scan(TableName=stack.ids["SessionsTable"])["Items"]
+    assert [item["displayName"] for item in items] == [{"S": "kept"}]
 
 
-def test_a_replay_does_not_publish_expired_sessions(dynamodb: DynamoDBClient, table: str) -> None:
+def test_a_replay_does_not_publish_expired_sessions(dynamodb: DynamoDBClient, stack: recover.Stack) -> None:
+    table, hour = stack.ids["SessionsTable"], timedelta(hours=1)
     add_expired(dynamodb, table)
-    stack, hour = recover.Stack("sessions-dev"), timedelta(hours=1)
     kept = [("INSERT", "kept"), ("MODIFY", "kept")]
     assert read_names(stack.find_sessions(datetime.now(UTC) - hour, datetime.now(UTC) + hour)) == kept
     keys = [{"pk": item["pk"]} for item in dynamodb.scan(TableName=table)["Items"]]
     assert [each for key in keys for each in read_names(stack.find_session(key))] == kept
 
 
-def test_the_replayed_end_of_a_session_is_announced_as_an_end(dynamodb: DynamoDBClient) -> None:
+def test_the_replayed_end_of_a_session_has_the_event_of_an_end(dynamodb: DynamoDBClient) -> None:
     handler(make_end(create()["id"]), CONTEXT)
     records = recover.make_records(dynamodb.scan(TableName="sessions")["Items"][0])
     events = [event.detail_type for record in records for event in publish_events.make_events(record)]
     assert events == ["SessionCreated", "SessionEnded"]
 
 
-def test_an_erased_session_leaves_nothing_in_the_table(dynamodb: DynamoDBClient, table: str, run: Run) -> None:
-    session_id = create()["id"]
-    run("restore", "sessions")
-    report = run("erase", f"acme/{session_id}")
+@pytest.mark.parametrize("letters", ["", " ", "published", "acme#1 acme/2"])
+def test_a_replay_names_a_queue_or_the_keys_of_sessions(stack: recover.Stack, letters: str) -> None:
+    with pytest.raises(RefusedError, match=f"^LETTERS is '{letters}', and must be publish, flow-start, or keys of"):
+        recover.replay(stack, letters)
+
+
+def test_an_erased_session_leaves_nothing_in_the_table(dynamodb: DynamoDBClient, stack: recover.Stack) -> None:
+    session_id, table = create()["id"], stack.ids["SessionsTable"]
+    recover.restore(stack, "sessions")
+    report = recover.erase(stack, f"acme/{session_id}")
     assert f"{session_id} of the account acme is deleted from the table {table}" in report
     assert dynamodb.scan(TableName=table)["Items"] == []
     for account_id in ("acme", "none"):
-        with pytest.raises(SystemExit, match=f"^The account {account_id} has no session {session_id}. Nothing was"):
-            run("erase", f"{account_id}/{session_id}")
+        with pytest.raises(RefusedError, match=f"^The account {account_id} has no session {session_id}. Nothing was"):
+            recover.erase(stack, f"{account_id}/{session_id}")
 
 
 @pytest.mark.parametrize("session", ["", "acme", "acme/1", "0" * 32, "/" + "0" * 32, "acme#x/" + "0" * 32])
-def test_a_session_to_erase_has_an_account_and_an_id(session: str, run: Run) -> None:
-    with pytest.raises(SystemExit, match=f"^'{session}' names no session. Write its account, a slash and its id"):
-        run("erase", session)
+def test_a_session_to_erase_has_an_account_and_an_id(stack: recover.Stack, session: str) -> None:
+    with pytest.raises(RefusedError, match=f"^'{session}' names no session. Write its account, a slash and its id"):
+        recover.erase(stack, session)

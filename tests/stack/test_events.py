@@ -1,10 +1,8 @@
 """Events of sessions that clients create and end, on the bus and in the queue of the flow engine; and their replay."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import ROOT, load_event_schema
+from conftest import load_event_schema
 from jsonschema import Draft202012Validator
-from stack.conftest import Stack, command
+from stack.conftest import Stack, command, run
 
 SECONDS = 60  # timeout of an event; a warm function needs less than one
 
@@ -93,16 +91,9 @@ def read_sessions(messages: list[Message]) -> list[Message]:
     return [message["detail"]["session"] for message in messages]
 
 
-def replay(stack: Stack, *arguments: str) -> str:
-    """Run tools/recover.py, and return its output."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools/recover.py", "sessions", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env=os.environ | {"AWS_ENDPOINT_URL": stack.endpoint},
-    )
+def replay(stack: Stack, letters: str) -> str:
+    """Run `make replay`, and return its output."""
+    done = run(stack.state, "replay", "--letters", letters)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -290,7 +281,8 @@ def test_both_events_of_an_ended_session_can_be_published_again_by_its_id(
     before = heard.wait(lambda events: len(events) == 3)
     ids = sorted(event["detail"]["eventId"] for event in before)
     heard.messages.clear()
-    assert replay(stack, *(f"acme#{each['id']}" for each in (session, over))) == "2 of 2 sessions were published."
+    keys = " ".join(f"acme#{each['id']}" for each in (session, over))
+    assert replay(stack, keys) == "2 of 2 sessions were published."
     again = heard.wait(lambda events: len(events) == 3)
     assert sorted(event["detail"]["eventId"] for event in again) == ids
 
@@ -298,7 +290,7 @@ def test_both_events_of_an_ended_session_can_be_published_again_by_its_id(
 def test_a_session_can_be_published_again_by_its_id(stack: Stack, token: str, heard: Queue) -> None:
     session = stack.post({}, token).json()
     heard.wait(bool)
-    assert replay(stack, f"acme#{session['id']}", "acme#none") == "1 of 2 sessions were published."
+    assert replay(stack, f"acme#{session['id']} acme#none") == "1 of 2 sessions were published."
     first, second = heard.wait(lambda messages: len(messages) == 2)
     assert first["detail"] == second["detail"]
 
@@ -316,7 +308,7 @@ def test_a_session_in_place_of_an_expired_one_has_an_event_and_its_erasure_has_n
     assert (session["id"], session == first) == (first["id"], False)
     heard.wait(lambda events: session in read_sessions(events))
 
-    assert "is deleted from the table" in replay(stack, "erase", f"acme/{session['id']}")
+    assert "is deleted from the table" in run(stack.state, "erase", "--session", f"acme/{session['id']}").stdout
     assert stack.get(session["id"], token).status == 404
     last = stack.post({}, token).json()
     published = read_sessions(heard.wait(lambda events: last in read_sessions(events)))

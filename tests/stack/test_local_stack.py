@@ -63,6 +63,32 @@ def test_an_interrupted_start_leaves_no_process(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_starts_at_once_do_not_disturb_each_other(stack: Stack) -> None:
+    with subprocess.Popen(
+        command(stack.state, "start"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stderr
+        assert first.stderr.readline() == "Deploying the stack\n"
+        second = run(stack.state, "start")
+        first.communicate(timeout=180)
+    assert first.returncode == 0
+    assert (second.returncode, second.stderr) == (1, "Another make start is running: wait for its end.\n")
+
+
+def test_a_document_that_is_not_json_is_refused_with_its_place(stack: Stack, tmp_path: Path) -> None:
+    document = tmp_path / "it's a document.json"
+    for content, reason in (
+        ("", "Expecting value: line 1 column 1"),
+        ('{"accounts": [{"id": "x",}]}', "line 1 column 2"),
+        ("\ufeff{}", "BOM"),
+    ):
+        document.write_text(content)
+        refused = run(stack.state, "import", "--document", str(document))
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("The document is not JSON in UTF-8, and nothing was written: ")
+        assert reason in refused.stderr
+
+
 def test_start_names_a_taken_port_in_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -75,7 +101,7 @@ def test_start_names_a_taken_port_in_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("port", ["http", "65536"])
 def test_start_refuses_a_port_that_is_no_port(tmp_path: Path, port: str) -> None:
     refused = run(tmp_path / "state", "start", "--port", port)
-    assert refused.stderr.endswith(f"error: argument --port: invalid port value: '{port}'\n")
+    assert refused.stderr == f"local_stack: error: argument --port: invalid port value: '{port}'\n"
     assert list(tmp_path.iterdir()) == []
 
 

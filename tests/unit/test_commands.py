@@ -88,7 +88,7 @@ def test_a_local_command_ignores_the_developers_aws_profile(clone: Path, command
     assert found == {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
-@pytest.mark.parametrize("command", ["deploy", "smoke", "erase", "token CONFIG=dev"])
+@pytest.mark.parametrize("command", ["deploy", "smoke", "erase SESSION=acme/1", "token CONFIG=dev"])
 def test_a_command_for_aws_uses_the_developers_aws_profile(clone: Path, command: str) -> None:
     make(clone, *command.split(), **AWS)
     assert read_environment(clone).items() >= AWS.items()
@@ -113,6 +113,7 @@ def test_an_interrupted_installation_is_not_taken_for_a_complete_one(clone: Path
         ("smoke", {"CONFIG": "prod"}, "'sessions-prod' smoke"),
         ("token", {"CONFIG": "prod"}, "'sessions-prod' token"),
         ("invoke", {"EVENT": "other.json"}, "'other.json'"),
+        ("user", {"EMAIL": "o'brien@example.com"}, r"'o'\''brien@example.com'"),
     ],
 )
 def test_a_setting_of_a_command_can_come_from_the_environment(

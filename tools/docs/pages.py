@@ -12,6 +12,7 @@ from sessions import rules
 
 TABLES: dict[str, Callable[[], str]] = {
     "routes": reference.make_route_table,
+    "directory": reference.make_directory_table,
     "request": reference.make_request_table,
     "formats": reference.make_format_table,
     "session": partial(reference.make_response_table, "SessionInfo", rules.new_session),

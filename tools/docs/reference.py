@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from directory.models import FORMATS, Document
 from docs.openapi import make_openapi, read_routes
 from docs.schemas import ADA, NOW, SESSION_ID, make_schemas, unwrap
 from docs.tables import make_table
@@ -112,6 +113,19 @@ def make_field_error_table() -> str:
     for code, message in found:
         messages.setdefault(code, []).append(re.sub(r"{\w+}", "…", message) or "the message of the field's type")
     return make_table(("errorCode", "message"), [(f"`{code}`", "; ".join(each)) for code, each in messages.items()])
+
+
+def make_directory_table() -> str:
+    """Return the table of the fields of a directory document."""
+    schemas, rows = Document.model_json_schema()["$defs"], []
+    for model, place in (("Account", ""), ("User", "users[]."), ("Team", "teams[]."), ("Customer", "customers[].")):
+        for name, schema in schemas[model]["properties"].items():
+            value = unwrap(schema)
+            text = value.get("items", value)
+            if "$ref" not in text:
+                required = "yes" if name in schemas[model]["required"] else ""
+                rows.append((f"`{place}{name}`", required, name_limit(schema), FORMATS[text["pattern"]]))
+    return make_table(("field of `accounts[]`", "required", "at most", "each value"), rows)
 
 
 def make_route_table() -> str:

@@ -4,19 +4,17 @@ import argparse
 import errno
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from deployed_stack import RefusedError, listen, read_outputs, sessions_url
+from deployed_stack import listen, read_outputs, sessions_url
 from local_stack import demo, emulator
 from local_stack.deployment import STACK_NAME, deploy, write_environment
-from operate import COMMANDS, add_options, operate
+from operate import COMMANDS, add_options, operate, report_errors
 
 PORT = 4566  # the usual port of AWS emulators
 USAGE = """
@@ -40,20 +38,21 @@ def start(state: Path, wanted: int | None) -> None:
     except OSError as error:
         raise SystemExit(f"Port {wanted or PORT} {describe(error)}: run make start PORT=0 for a free one.") from None
     emulator.use_endpoint(f"http://127.0.0.1:{port}")
-    try:
-        if not running:
-            print("Starting the local AWS", file=sys.stderr)
-            emulator.start_emulator(state, port)
-        print("Deploying the stack", file=sys.stderr)
-        deploy(state)
-        write_environment(state)
-        print("Adding the demo data", file=sys.stderr)
-        demo.add_demo_data()
-        page, token = demo.publish_page(demo.USER), demo.create_token(demo.USER)
-    except BaseException:
-        if not running:
-            emulator.stop_emulator(state)
-        raise
+    with emulator.hold_start(state):
+        try:
+            if not running:
+                print("Starting the local AWS", file=sys.stderr)
+                emulator.start_emulator(state, port)
+            print("Deploying the stack", file=sys.stderr)
+            deploy(state)
+            write_environment(state)
+            print("Adding the demo data", file=sys.stderr)
+            demo.add_demo_data()
+            page, token = demo.publish_page(demo.USER), demo.create_token(demo.USER)
+        except BaseException:
+            if not running:
+                emulator.stop_emulator(state)
+            raise
     print(USAGE.format(page=page, url=sessions_url(read_outputs(STACK_NAME)), token=token, user=demo.USER))
 
 
@@ -104,7 +103,7 @@ def port(text: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="local_stack", description=__doc__)
+    parser = argparse.ArgumentParser(prog="local_stack", usage=argparse.SUPPRESS)
     parser.add_argument("command", choices=["start", "stop", "page", "logs", "watch", *COMMANDS])
     parser.add_argument("--state", type=Path, default=emulator.ROOT / ".local", help="the state folder of the stack")
     parser.add_argument("--port", type=port, help=f"start: a port of 127.0.0.1, or 0 for a free one (default: {PORT})")
@@ -118,25 +117,15 @@ def main() -> None:
         "logs": print_logs,
         "watch": watch,
     }
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.default_int_handler)  # both signals clean up
     if running := emulator.find_emulator(arguments.state):
         emulator.use_endpoint(f"http://127.0.0.1:{running.port}")
     elif arguments.command not in {"start", "stop"}:
         raise SystemExit("The local stack is not running: run make start.")
-    try:
+    with report_errors("the local AWS"):
         if arguments.command in COMMANDS:
             operate(STACK_NAME, arguments, lambda _: demo.PASSWORD)
         else:
             actions[arguments.command]()
-    except KeyboardInterrupt:
-        raise SystemExit("Interrupted.") from None
-    except BrokenPipeError:  # the reader has ended, as in make logs | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except RefusedError as error:
-        raise SystemExit(str(error)) from None
-    except (BotoCoreError, ClientError) as error:
-        raise SystemExit(f"The local AWS refused: {error}") from None
 
 
 if __name__ == "__main__":

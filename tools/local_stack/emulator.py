@@ -3,6 +3,7 @@
 A local stack lives in memory and in its state folder, so several stacks can run side by side. The state folder holds:
 
     lock          the pid, the port and the secret of the emulator, which keeps this file locked until it ends
+    start.lock    locked while make start runs
     emulator.log  the output of the emulator
     deploy.log    the output of `sam deploy`
     tmp/          the temporary files of the emulator and of the functions
@@ -18,7 +19,8 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +37,18 @@ class Emulator(NamedTuple):
     pid: int
     port: int
     secret: str
+
+
+@contextmanager
+def hold_start(state: Path) -> Iterator[None]:
+    """Let one start of a stack run at a time. Raise SystemExit if another start is running."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "start.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("Another make start is running: wait for its end.") from None
+        yield
 
 
 def start_emulator(state: Path, port: int) -> None:
@@ -107,7 +121,8 @@ def find_emulator(state: Path) -> Emulator | None:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return Emulator(**json.load(lock))
+            content = lock.read()  # empty while the emulator starts
+            return Emulator(**json.loads(content)) if content else None
     return None
 
 
