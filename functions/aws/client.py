@@ -1,8 +1,8 @@
 """Clients of AWS: timeouts, attempts and back-off.
 
-`call` makes a call of DynamoDB: one attempt, and retries if it fails. The client that it uses must make one attempt
-only. So `call` sees the result of each attempt: DynamoDB applied it, did not apply it, or may have applied it. The
-clients come from botocore, because boto3 would add 50 ms to each cold start.
+`call` calls DynamoDB, and retries by itself. So its botocore client must not retry: `attempts=1`. Then `call` sees the
+result of each attempt: DynamoDB applied it, did not apply it, or may have applied it. The clients come from botocore,
+because boto3 would add 50 ms to each cold start.
 """
 
 import math

@@ -125,7 +125,7 @@ def to_wire_key(key: Key) -> Item:
 
 
 def find_keys(account: Account) -> Iterator[Key]:
-    """Yield the keys of all items of the account."""
+    """Yield the keys of all entries of the account."""
     pages = client.get_paginator("query").paginate(
         TableName=DIRECTORY_TABLE,
         KeyConditionExpression="pk = :pk",

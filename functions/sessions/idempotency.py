@@ -38,12 +38,12 @@ def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, fr
 
     `from_address` is the address of the earlier session. The caller may have another email address now than then.
     """
-    # If the earlier request used the default of `fromAddress`, the caller's email address was `from_address`.
-    after_default = make_fingerprint(request, caller._replace(email=from_address))
-    # If the earlier request had another `fromAddress`, the fingerprint contains that address. Without an email address
-    # there is no default, so this fingerprint contains `fromAddress`, too.
-    after_own_address = make_fingerprint(request, caller._replace(email=None))
-    return fingerprint in {after_default, after_own_address, make_fingerprint_1(request)}
+    # The earlier request may have used the default. Then the caller's email address was `from_address`.
+    with_default = make_fingerprint(request, caller._replace(email=from_address))
+    # Or it named another address, which its fingerprint contains. If the caller has no email address, no address equals
+    # the default, so this fingerprint contains the address of `request`, too.
+    with_address = make_fingerprint(request, caller._replace(email=None))
+    return fingerprint in {with_default, with_address, make_fingerprint_1(request)}
 
 
 def make_fingerprint_1(request: NewSession) -> str:
