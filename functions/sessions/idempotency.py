@@ -36,14 +36,13 @@ def make_fingerprint(request: NewSession, caller: Caller) -> str:
 def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, from_address: str | None) -> bool:
     """Return whether a request equals the earlier request that has this fingerprint.
 
-    `from_address` is the address of the earlier session. The caller may have another email address now than then.
+    `from_address` is the address of the earlier session. A fingerprint omits `fromAddress` if it equals the caller's
+    email address, which may have changed since the earlier request. So compare two fingerprints of this request: one
+    that omits `from_address`, and one that contains it. Also compare the one of earlier versions of the service.
     """
-    # The earlier request may have used the default. Then the caller's email address was `from_address`.
-    with_default = make_fingerprint(request, caller._replace(email=from_address))
-    # Or it named another address, which its fingerprint contains. If the caller has no email address, no address equals
-    # the default, so this fingerprint contains the address of `request`, too.
+    without_address = make_fingerprint(request, caller._replace(email=from_address))
     with_address = make_fingerprint(request, caller._replace(email=None))
-    return fingerprint in {with_default, with_address, make_fingerprint_1(request)}
+    return fingerprint in {without_address, with_address, make_fingerprint_1(request)}
 
 
 def make_fingerprint_1(request: NewSession) -> str:
