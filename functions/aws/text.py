@@ -1,6 +1,6 @@
 r"""Patterns for text that DynamoDB, EventBridge and SQS accept.
 
-The patterns mean the same to Rust (Pydantic), ECMA-262 (OpenAPI) and Python. So they avoid \d, \p and look-around.
+The patterns mean the same to Rust (Pydantic) and to ECMA-262 (OpenAPI). So they avoid \d, \p and look-around.
 """
 
 # Control characters, and U+FFFE and U+FFFF: SQS refuses a message that holds one of these two.

@@ -37,8 +37,9 @@ def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, fr
     """Return whether a request equals the earlier request that has this fingerprint.
 
     `from_address` is the address of the earlier session. A fingerprint omits `fromAddress` if it equals the caller's
-    email address, which may have changed since the earlier request. So compare two fingerprints of this request: one
-    that omits `from_address`, and one that contains it. Also compare the one of earlier versions of the service.
+    email address, which may have changed since the earlier request. So the earlier fingerprint may equal any of three
+    fingerprints of this request. The first omits `fromAddress` if it equals `from_address`. The second never omits it.
+    The third has the format of earlier versions of the service.
     """
     without_address = make_fingerprint(request, caller._replace(email=from_address))
     with_address = make_fingerprint(request, caller._replace(email=None))

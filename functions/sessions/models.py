@@ -116,7 +116,9 @@ class SessionMemberInfo(Model):
     is_original_member: bool
     """True if the member was added when the session was created."""
     avatar_url: str | None = None
-    """The picture of the user. The creator has one only if the request also adds the creator, for example by a team."""
+    """The picture of the user. For the creator it is present only if `withAddress` or `memberEmailAddresses` also
+    refers to the creator, for example through a team.
+    """
     application_data: dict[str, str]
     call_state: SessionMemberCallState
     """Creator: Connected. Others: Ringing with `startSession`, else None. In a session that has ended: None."""

@@ -22,7 +22,7 @@ def describe_fields() -> dict[tuple[str, str], str]:
     """Return the docstring of each field of the models, by class and field name."""
     tree = ast.parse(Path(models.__file__).read_text())
     return {
-        (cls.name, field.target.id): below.value.value
+        (cls.name, field.target.id): " ".join(below.value.value.split())
         for cls in tree.body
         if isinstance(cls, ast.ClassDef)
         for field, below in zip(cls.body, cls.body[1:], strict=False)
