@@ -11,7 +11,8 @@ KEPT = UV_INDEX% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_KEYRING_PR
   SAM_CLI_POLL_DELAY # against throttling by CloudFormation
 unexport $(filter-out $(KEPT),$(filter UV_% PIP_% PYTHON% VIRTUAL_ENV% CONDA_% SAM_% PYENV_VERSION PYENV_DIR,$(.VARIABLES)))
 # Only these commands reach AWS. The others ignore the developer's profiles.
-FOR_AWS = deploy changeset smoke replay restore erase $(if $(filter-out local,$(CONFIG)),url token import user outputs)
+FOR_AWS = deploy changeset $(if $(filter local,$(CONFIG)),,smoke replay restore erase) \
+  $(if $(filter-out local,$(CONFIG)),url token import user outputs)
 ifeq ($(filter $(FOR_AWS),$(MAKECMDGOALS)),)
 unexport $(filter AWS_%,$(.VARIABLES))
 export AWS_CONFIG_FILE = /dev/null
@@ -26,8 +27,8 @@ UV = .tools/uv-$(UV_VERSION)/bin/uv
 # The makefiles of the functions and of the layer, which `sam build` runs, read this one.
 export PYTHON = $(CURDIR)/.venv/bin/python
 
-# An argument for the shell, which may contain an apostrophe.
-quote = '$(subst ','\'',$(1))'
+# The value of a variable as an argument for the shell. It may contain an apostrophe or a dollar sign.
+quote = '$(subst ','\'',$(value $(1)))'
 SAM = tools/sam/.venv/bin/sam
 TOOL = PYTHONPATH=functions:tools .venv/bin/python
 STACK = $(TOOL) -m local_stack --state $(STATE)
@@ -56,14 +57,14 @@ help: # the default; a line of `##` is a heading, and `##` after a target descri
 ## Every day
 
 start: build-local $(EMULATOR_TOOLS) ## start or update the local stack; print its URL, a token and a curl [PORT=4566]
-	$(STACK) start $(if $(PORT),--port $(call quote,$(PORT)))
+	$(STACK) start $(if $(PORT),--port $(call quote,PORT))
 
 stop: $(if $(wildcard $(STATE)),$(APP_TOOLS)) ## stop the local stack and remove its files
 	if [ -d $(STATE) ]; then $(STACK) stop; else echo 'No local stack is running.'; fi
 
 page: USER = ada@example.com
 page: $(APP_TOOLS) ## renew the token of the page to try the API; print its URL [USER=ada@example.com]
-	$(STACK) page --user $(call quote,$(USER))
+	$(STACK) page --user $(call quote,USER)
 
 logs: $(APP_TOOLS) ## print the log lines of the local functions
 	$(STACK) logs
@@ -86,15 +87,15 @@ url: $(APP_TOOLS) ## print the URL of POST /sessions [CONFIG=local]
 
 token: USER = ada@example.com
 token: $(APP_TOOLS) ## print a token of a user [USER=ada@example.com CONFIG=local]
-	$(OPERATE) token --user $(call quote,$(USER))
+	$(OPERATE) token --user $(call quote,USER)
 
 import: $(APP_TOOLS) ## import a directory document: DOCUMENT=its file [CONFIG=local]
 	$(if $(DOCUMENT),,$(error Set DOCUMENT to the file of a directory document))
-	$(OPERATE) import --document $(call quote,$(DOCUMENT))
+	$(OPERATE) import --document $(call quote,DOCUMENT)
 
 user: $(APP_TOOLS) ## add a user, or change its password: EMAIL=its address [CONFIG=local]
 	$(if $(EMAIL),,$(error Set EMAIL to the address of a user))
-	$(OPERATE) user --user $(call quote,$(EMAIL))
+	$(OPERATE) user --user $(call quote,EMAIL)
 
 outputs: $(APP_TOOLS) ## print the outputs of the stack, such as UserPoolId [CONFIG=local]
 	$(OPERATE) outputs
@@ -116,7 +117,7 @@ static: $(APP_TOOLS)
 
 invoke: EVENT ?= events/create-session.json
 invoke: build-local ## run an event in the container of Lambda's runtime [EVENT=events/create-session.json]
-	$(TOOL) tools/invoke.py $(call quote,$(EVENT))
+	$(TOOL) tools/invoke.py $(call quote,EVENT)
 
 load: DURATION ?= 120
 load: STATE = .aws-sam/load
@@ -161,17 +162,17 @@ smoke replay restore erase: CONFIG ?= dev
 smoke: $(APP_TOOLS) ## prove that a stack works; UPDATING=yes repeats it until an update ends [CONFIG=dev]
 	$(OPERATE) smoke $(if $(UPDATING),--updating)
 
-replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish or flow-start [CONFIG=dev]
-	$(if $(LETTERS),,$(error Set LETTERS to publish, to flow-start, or to the key of a session))
-	$(OPERATE) replay --letters $(call quote,$(LETTERS))
+replay: $(APP_TOOLS) ## send dead letters again: LETTERS=publish, flow-start or keys of sessions [CONFIG=dev]
+	$(if $(LETTERS),,$(error Set LETTERS to publish, to flow-start, or to keys of sessions))
+	$(OPERATE) replay --letters $(call quote,LETTERS)
 
 restore: $(APP_TOOLS) ## copy lost sessions back from a restored table: FROM=its name [CONFIG=dev]
 	$(if $(FROM),,$(error Set FROM to the name of the restored table))
-	$(OPERATE) restore --source $(call quote,$(FROM))
+	$(OPERATE) restore --source $(call quote,FROM)
 
 erase: $(APP_TOOLS) ## delete a session at a person's request: SESSION=account/id [CONFIG=dev]
 	$(if $(SESSION),,$(error Set SESSION to the account of a session, a slash and its id))
-	$(OPERATE) erase --session $(call quote,$(SESSION))
+	$(OPERATE) erase --session $(call quote,SESSION)
 
 ## Cleaning
 

@@ -37,7 +37,7 @@ def import_document(outputs: Outputs, document: bytes) -> dict[str, int]:
     """Import a directory document with the deployed function; return the numbers that it reports."""
     try:
         json.loads(document.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RefusedError(f"The document is not JSON in UTF-8, and nothing was written: {error}") from None
     # An import takes up to 15 minutes, and a retry would start a second one.
     config = Config(read_timeout=900, tcp_keepalive=True, retries={"total_max_attempts": 1})

@@ -71,6 +71,7 @@ def report_errors(called: str) -> Iterator[None]:
         signal.signal(each, signal.default_int_handler)  # both signals clean up
     try:
         yield
+        sys.stdout.flush()
     except KeyboardInterrupt:
         raise SystemExit("Interrupted.") from None
     except BrokenPipeError:  # the reader has ended, as in make logs | head

@@ -130,10 +130,10 @@ def replay(stack: Stack, letters: str) -> str:
             message = letter["detail"] if letter.get("detail-type") == "SessionCreated" else letter
             stack.sqs.send_message(QueueUrl=stack.ids["FlowStartQueue"], MessageBody=json.dumps(message))
         return f"{count} letters went to the queue of the flow engine."
-    keys = letters.split()
-    if not keys or not all("#" in key for key in keys):
+    keys = re.findall(r"[^#]+#[0-9a-f]{32}", letters)  # an account id may contain spaces
+    if not keys or "".join(keys) != letters:
         raise RefusedError(f"LETTERS is '{letters}', and must be publish, flow-start, or keys of sessions: account#id")
-    counts = [stack.publish(stack.find_session({"pk": {"S": key}})) for key in keys]
+    counts = [stack.publish(stack.find_session({"pk": {"S": key.strip()}})) for key in keys]
     return f"{sum(published > 0 for published, _ in counts)} of {len(keys)} sessions were published."
 
 

@@ -38,7 +38,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Caller], Reply]] = {
 }
 
 # Without the location, which would be the same in each INFO line, and without an attempt to parse each message as JSON.
-# The two take up to 4 % of the CPU of a create.
+# docs/decisions.md has the figures.
 logger = Logger(location=None, json_deserializer=str)
 metrics = Metrics(namespace=os.environ["POWERTOOLS_METRICS_NAMESPACE"])
 warm_up(store.client, store.SESSIONS_TABLE)

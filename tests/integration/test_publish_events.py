@@ -187,7 +187,7 @@ def make_change(old: dict[str, Any], new: dict[str, Any]) -> Record:
 @pytest.mark.parametrize(
     "body", [{"startSession": True, "displayName": "Zoë 🎧"}, {"withAddress": "team:support", "channel": "Chat"}]
 )
-def test_an_end_is_announced_with_the_session_as_stored_and_who_ended_it(
+def test_an_end_is_published_with_the_session_as_stored_and_who_ended_it(
     directory: DynamoDBClient, heard: Receive, body: dict[str, Any]
 ) -> None:
     session = json.loads(handle_request(make_event(body), CONTEXT)["body"])
@@ -202,7 +202,7 @@ def test_an_end_is_announced_with_the_session_as_stored_and_who_ended_it(
     assert event["detail"].get("withAddress") == body.get("withAddress")
 
 
-def test_no_other_change_is_announced(heard: Receive) -> None:
+def test_no_other_change_is_published(heard: Receive) -> None:
     [end] = load_event("publish-events-end")["Records"]
     old, new = end["dynamodb"]["OldImage"], end["dynamodb"]["NewImage"]
     records = [make_change(old, old | {"outcome": {"S": "x"}}), make_change(new, new | {"outcome": {"S": "x"}})]

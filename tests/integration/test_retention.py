@@ -179,9 +179,9 @@ def test_the_replayed_end_of_a_session_has_the_event_of_an_end(dynamodb: DynamoD
     assert events == ["SessionCreated", "SessionEnded"]
 
 
-@pytest.mark.parametrize("letters", ["", " ", "published", "acme#1 acme/2"])
+@pytest.mark.parametrize("letters", ["", " ", "published", "acme#1", "acme#" + "0" * 32 + " x"])
 def test_a_replay_names_a_queue_or_the_keys_of_sessions(stack: recover.Stack, letters: str) -> None:
-    with pytest.raises(RefusedError, match=f"^LETTERS is '{letters}', and must be publish, flow-start, or keys of"):
+    with pytest.raises(RefusedError, match=f"^LETTERS is '{letters}', and must be publish"):
         recover.replay(stack, letters)
 
 

@@ -63,16 +63,18 @@ def test_an_interrupted_start_leaves_no_process(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_starts_at_once_do_not_disturb_each_other(stack: Stack) -> None:
+def test_a_start_and_a_stop_during_a_start_are_refused(stack: Stack) -> None:
     with subprocess.Popen(
         command(stack.state, "start"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as first:
         assert first.stderr
         assert first.stderr.readline() == "Deploying the stack\n"
-        second = run(stack.state, "start")
+        refused = [run(stack.state, name) for name in ("start", "stop")]
         first.communicate(timeout=180)
     assert first.returncode == 0
-    assert (second.returncode, second.stderr) == (1, "Another make start is running: wait for its end.\n")
+    for each in refused:
+        assert each.returncode == 1
+        assert each.stderr == "Another make start or make stop is running: wait for its end, or interrupt it.\n"
 
 
 def test_a_document_that_is_not_json_is_refused_with_its_place(stack: Stack, tmp_path: Path) -> None:

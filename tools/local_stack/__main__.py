@@ -38,7 +38,9 @@ def start(state: Path, wanted: int | None) -> None:
     except OSError as error:
         raise SystemExit(f"Port {wanted or PORT} {describe(error)}: run make start PORT=0 for a free one.") from None
     emulator.use_endpoint(f"http://127.0.0.1:{port}")
-    with emulator.hold_start(state):
+    with emulator.hold(state):
+        if emulator.find_emulator(state) != running:
+            raise SystemExit("Another command has just started or stopped the local stack: run make start again.")
         try:
             if not running:
                 print("Starting the local AWS", file=sys.stderr)
@@ -68,9 +70,11 @@ def describe(error: OSError) -> str:
 
 def stop(state: Path) -> None:
     """Stop the emulator, remove the state folder, and say whether the emulator ran."""
-    running = emulator.stop_emulator(state)
+    running = False
     if (state / "lock").exists():
-        shutil.rmtree(state)
+        with emulator.hold(state):
+            running = emulator.stop_emulator(state)
+            shutil.rmtree(state)
     print("The local stack is stopped, and its data is removed." if running else "No local stack is running.")
 
 

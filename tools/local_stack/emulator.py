@@ -3,7 +3,7 @@
 A local stack lives in memory and in its state folder, so several stacks can run side by side. The state folder holds:
 
     lock          the pid, the port and the secret of the emulator, which keeps this file locked until it ends
-    start.lock    locked while make start runs
+    start.lock    locked while make start or make stop runs
     emulator.log  the output of the emulator
     deploy.log    the output of `sam deploy`
     tmp/          the temporary files of the emulator and of the functions
@@ -40,14 +40,14 @@ class Emulator(NamedTuple):
 
 
 @contextmanager
-def hold_start(state: Path) -> Iterator[None]:
-    """Let one start of a stack run at a time. Raise SystemExit if another start is running."""
+def hold(state: Path) -> Iterator[None]:
+    """Let one start or stop of a stack run at a time. Raise SystemExit if another one is running."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / "start.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SystemExit("Another make start is running: wait for its end.") from None
+            raise SystemExit("Another make start or make stop is running: wait for its end, or interrupt it.") from None
         yield
 
 
@@ -73,8 +73,9 @@ def start_emulator(state: Path, port: int) -> None:
     secret = secrets.token_hex(16)
     addresses = [f"{host}:{port}" for host in ("127.0.0.1", find_bridge(port)) if host]
     # The emulator inherits the lock and holds it until it ends. A pid alone could belong to a later process.
-    with (state / "lock").open("w") as lock, (state / "emulator.log").open("w") as log:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (state / "lock").open("a+") as lock, (state / "emulator.log").open("w") as log:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
         process = subprocess.Popen(
             [*LAUNCHER, tmp / "worker", secret, *addresses],
             env=environment,
