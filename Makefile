@@ -10,8 +10,10 @@ KEPT = UV_INDEX% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_KEYRING_PR
   PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_NO_CACHE_DIR \
   SAM_CLI_POLL_DELAY # against throttling by CloudFormation
 unexport $(filter-out $(KEPT),$(filter UV_% PIP_% PYTHON% VIRTUAL_ENV% CONDA_% SAM_% PYENV_VERSION PYENV_DIR,$(.VARIABLES)))
-# Only these commands reach AWS. The others ignore the developer's profiles.
-FOR_AWS = deploy changeset $(if $(filter local,$(CONFIG)),,smoke replay restore erase) \
+# Only these commands reach AWS. The others ignore the developer's profiles. Without CONFIG, the second group is for AWS,
+# and the third for the local stack.
+FOR_AWS = deploy changeset \
+  $(if $(filter local,$(CONFIG)),,smoke replay restore erase) \
   $(if $(filter-out local,$(CONFIG)),url token import user outputs)
 ifeq ($(filter $(FOR_AWS),$(MAKECMDGOALS)),)
 unexport $(filter AWS_%,$(.VARIABLES))

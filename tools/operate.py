@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from getpass import getpass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import deployed_stack as stack
 import recover
 
-COMMANDS = ["erase", "import", "outputs", "replay", "restore", "smoke", "token", "url", "user"]
+type Password = Callable[[str], str]  # returns the password of a user
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,27 +26,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help="restore: the name of a restored table")
     parser.add_argument("--user", help="token, user: an email address")
     parser.add_argument("--updating", action="store_true", help="smoke: repeat the check while the stack is updated")
-
-
-def operate(name: str, arguments: argparse.Namespace, password: Callable[[str], str]) -> None:
-    """Run a command, and print its result. `password` returns the password of a user."""
-    if arguments.command == "smoke":
-        from smoke import smoke  # noqa: PLC0415 (the import takes 0.3 s, which the other commands save)
-
-        smoke(name, updating=arguments.updating)
-        return
-    user, outputs = arguments.user, partial(stack.read_outputs, name)
-    commands: dict[str, Callable[[], str]] = {
-        "erase": lambda: recover.erase(recover.Stack(name), arguments.session),
-        "import": lambda: json.dumps(stack.import_document(outputs(), read_document(arguments.document))),
-        "outputs": lambda: "\n".join(f"{key} {value}" for key, value in outputs().items()),
-        "replay": lambda: recover.replay(recover.Stack(name), arguments.letters),
-        "restore": lambda: recover.restore(recover.Stack(name), arguments.source),
-        "token": lambda: stack.create_token(outputs(), user, password(user)),
-        "url": lambda: stack.sessions_url(outputs()),
-        "user": lambda: add_user(outputs(), user, password(user)),
-    }
-    print(commands[arguments.command]())
 
 
 def read_document(path: Path) -> bytes:
@@ -64,9 +42,42 @@ def add_user(outputs: stack.Outputs, email: str, password: str) -> str:
     return f"{email} can sign in, and has the role User. The API also requires an entry in the Directory."
 
 
+def run_smoke(name: str, arguments: argparse.Namespace, _: Password) -> None:
+    """Run the smoke test, which prints its steps."""
+    from smoke import smoke  # noqa: PLC0415 (the import takes 0.3 s, which the other commands save)
+
+    smoke(name, updating=arguments.updating)
+
+
+COMMANDS: dict[str, Callable[[str, argparse.Namespace, Password], str | None]] = {
+    "erase": lambda name, arguments, _: recover.erase(recover.Stack(name), arguments.session),
+    "import": lambda name, arguments, _: json.dumps(
+        stack.import_document(stack.read_outputs(name), read_document(arguments.document))
+    ),
+    "outputs": lambda name, *_: "\n".join(f"{key} {value}" for key, value in stack.read_outputs(name).items()),
+    "replay": lambda name, arguments, _: recover.replay(recover.Stack(name), arguments.letters),
+    "restore": lambda name, arguments, _: recover.restore(recover.Stack(name), arguments.source),
+    "smoke": run_smoke,
+    "token": lambda name, arguments, password: stack.create_token(
+        stack.read_outputs(name), arguments.user, password(arguments.user)
+    ),
+    "url": lambda name, *_: stack.sessions_url(stack.read_outputs(name)),
+    "user": lambda name, arguments, password: add_user(
+        stack.read_outputs(name), arguments.user, password(arguments.user)
+    ),
+}
+
+
+def operate(name: str, arguments: argparse.Namespace, password: Password) -> None:
+    """Run a command, and print its result."""
+    result = COMMANDS[arguments.command](name, arguments, password)
+    if result is not None:
+        print(result)
+
+
 @contextmanager
 def report_errors(called: str) -> Iterator[None]:
-    """End the program with a message if it is interrupted, or if an operation or a call of `called` fails."""
+    """End the program with a message after SIGINT or SIGTERM, or if an operation or a call of `called` fails."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.default_int_handler)  # both signals clean up
     try:

@@ -9,6 +9,7 @@ FORBIDDEN = r"\x00-\x1f\x7f-\x9f\ufffe\uffff"
 TEXT = f"^[^{FORBIDDEN}]*$"
 NONEMPTY_TEXT = f"^[^{FORBIDDEN}]+$"
 PHONE_NUMBER = r"^\+[1-9][0-9]{1,14}$"  # E.164
+PHONE_NUMBER_MESSAGE = "must be a phone number in E.164 form, such as +15550100001"
 
 
 def fold_address(address: str) -> str:

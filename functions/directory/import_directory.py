@@ -75,9 +75,9 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     entries = {key_of(entry): entry for account in document.accounts for entry in make_entries(account)}
     sign_ins = {address_key(user): make_sign_in(a, user) for a in document.accounts for user in a.users}
     omitted = [key for account in document.accounts for key in find_keys(account) if key not in entries]
-    omitted_addresses = [key for key in omitted if is_address(key) and key[1] not in sign_ins]
+    removed_addresses = [key for key in omitted if is_address(key) and key[1] not in sign_ins]
 
-    transact([remove_address(key) for key in omitted_addresses])
+    transact([remove_address(key) for key in removed_addresses])
     write([{"DeleteRequest": {"Key": to_wire_key(key)}} for key in omitted if not is_address(key)])
     write([{"PutRequest": {"Item": to_wire(entry)}} for key, entry in entries.items() if not is_address(key)])
     addresses = [(entry, sign_ins[key[1]]) for key, entry in entries.items() if is_address(key)]
@@ -85,7 +85,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     counts = {
         "accounts": len(document.accounts),
         "put": len(entries) + len(sign_ins),
-        "deleted": len(omitted) + len(omitted_addresses),
+        "deleted": len(omitted) + len(removed_addresses),
     }
     logger.info("Directory imported", extra=counts)
     return counts

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, fold_address
+from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, PHONE_NUMBER_MESSAGE, fold_address
 
 ACCOUNT_ID = f"^[^{FORBIDDEN}#]+$"
 EMAIL = r"^[!-?A-~]+@[!-?A-~]+$"
@@ -16,7 +16,7 @@ FORMATS = {
     NONEMPTY_TEXT: "must not be empty or contain control characters",
     ACCOUNT_ID: "must not be empty or contain # or control characters",
     EMAIL: "must be an email address in ASCII",
-    PHONE_NUMBER: "must be a phone number in E.164 form, such as +15550100001",
+    PHONE_NUMBER: PHONE_NUMBER_MESSAGE,
     URL: "must be an https URL in ASCII",
 }
 

@@ -41,9 +41,11 @@ def is_repeated(request: NewSession, caller: Caller, fingerprint: str | None, fr
     fingerprints of this request. The first omits `fromAddress` if it equals `from_address`. The second never omits it.
     The third has the format of earlier versions of the service.
     """
-    without_address = make_fingerprint(request, caller._replace(email=from_address))
-    with_address = make_fingerprint(request, caller._replace(email=None))
-    return fingerprint in {without_address, with_address, make_fingerprint_1(request)}
+    callers = (caller._replace(email=from_address), caller._replace(email=None))
+    return (
+        any(make_fingerprint(request, each) == fingerprint for each in callers)
+        or make_fingerprint_1(request) == fingerprint
+    )
 
 
 def make_fingerprint_1(request: NewSession) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, TEXT
+from aws.text import FORBIDDEN, NONEMPTY_TEXT, PHONE_NUMBER, PHONE_NUMBER_MESSAGE, TEXT
 from sessions.enums import (
     FlowChannels,
     SessionCallState,
@@ -30,7 +30,7 @@ FORMATS = {
     TEXT: "must not contain control characters",
     NONEMPTY_TEXT: "must not contain control characters",  # an empty value means absent
     MEMBER_ADDRESS: "must be user:<id> or team:<id>",
-    PHONE_NUMBER: "must be a phone number in E.164 form, such as +15550100001",
+    PHONE_NUMBER: PHONE_NUMBER_MESSAGE,
     EMAIL: "must be an email address",
 }
 

@@ -55,10 +55,7 @@ def is_expired(item: Mapping[str, Any]) -> bool:
 
 
 def rounds() -> Iterator[int]:
-    """Yield the numbers of rounds, with pauses. A round is one `call` with all its attempts.
-
-    The last round ends within ROUNDS_SECONDS.
-    """
+    """Yield the numbers of rounds of one `call` each, with pauses. The last round ends within ROUNDS_SECONDS."""
     return attempts(ATTEMPTS_MAX, seconds=ROUNDS_SECONDS - CALL_SECONDS)
 
 

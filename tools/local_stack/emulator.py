@@ -74,7 +74,7 @@ def start_emulator(state: Path, port: int) -> None:
     addresses = [f"{host}:{port}" for host in ("127.0.0.1", find_bridge(port)) if host]
     # The emulator inherits the lock and holds it until it ends. A pid alone could belong to a later process.
     with (state / "lock").open("a+") as lock, (state / "emulator.log").open("w") as log:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # waits for find_emulator in other commands
         lock.truncate(0)
         process = subprocess.Popen(
             [*LAUNCHER, tmp / "worker", secret, *addresses],
