@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 from conftest import CONTEXT, ROOT, load_event, make_end, make_event, make_get
-from integration.api import scan
+from integration.api import read_error, scan
 from integration.dynamodb_faults import (
     CORRUPT,
     CUT_SHORT,
@@ -228,11 +228,12 @@ FOREIGN = [
 ]
 
 
+@pytest.mark.parametrize(("where", "error"), [("put", "504 OutcomeUnknown"), ("lookup", "503 ServiceUnavailable")])
 @pytest.mark.parametrize("answer", FOREIGN)
 def test_an_answer_that_is_not_from_dynamodb_is_not_believed(
-    dynamodb: DynamoDBClient, network: Network, answer: Fault
+    dynamodb: DynamoDBClient, network: Network, answer: Fault, where: str, error: str
 ) -> None:
-    network.inject("PutItem", *[answer] * EVERY_CALL)
-    response = handler(make_event({}), CONTEXT)
-    assert (response["statusCode"], network.calls) == (504, ["PutItem"] * 4)
+    network.inject(OPERATIONS[where], *[answer] * EVERY_CALL)
+    status, code = read_error(make_request(where, ""))
+    assert (f"{status} {code}", network.calls) == (error, [OPERATIONS[where]] * 4)
     assert scan(dynamodb) == []

@@ -48,6 +48,13 @@ def test_a_session_is_read_consistently(dynamodb: DynamoDBClient) -> None:
     assert [params["ConsistentRead"] for params in requests] == [True]
 
 
+def test_a_session_comes_as_jsonp(dynamodb: DynamoDBClient) -> None:
+    assert dynamodb
+    created = create()["body"]
+    event = make_get(json.loads(created)["id"]) | {"queryStringParameters": {"callback": "cb"}}
+    assert handler(event, CONTEXT)["body"] == f"cb({created})"
+
+
 @pytest.mark.parametrize("route", ["GET /api/GetSession", "GET /api/GetSession.json", "GET /json/reply/GetSession"])
 @pytest.mark.parametrize("parameter", ["sessionId", "SessionId", "SESSIONID"])
 def test_a_typed_client_reads_a_session_by_its_request(dynamodb: DynamoDBClient, route: str, parameter: str) -> None:

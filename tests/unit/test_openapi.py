@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from docs.openapi import make_event_schemas, make_openapi, read_routes
+from sessions import parsing
 from sessions.errors import ERRORS
 
 
@@ -95,6 +96,22 @@ def test_only_a_create_has_an_idempotency_key(document: dict[str, Any]) -> None:
         assert ("404" in operation["responses"]) != creates
     parameter = document["components"]["parameters"]["idempotencyKey"]
     assert "example" not in parameter, "viewers send an example by themselves, and a key can be used once"
+
+
+@pytest.mark.parametrize(
+    ("key", "is_valid"),
+    [("k", True), ('"quoted"', True), ("~" * 255, True)]
+    + [(key, False) for key in ("", "~" * 256, "two words", "\n", "é")],
+)
+def test_the_schema_of_the_idempotency_key_accepts_the_keys_that_the_service_accepts(
+    document: dict[str, Any],
+    key: str,
+    is_valid: bool,  # noqa: FBT001
+) -> None:
+    schema = document["components"]["parameters"]["idempotencyKey"]["schema"]
+    assert Draft202012Validator(schema).is_valid(key) == is_valid
+    event = {"headers": {"idempotency-key": key}}
+    assert parsing.read_idempotency_key(event) == ((key, []) if is_valid else (None, [parsing.INVALID_KEY]))
 
 
 def test_the_gateway_can_refuse_any_operation(document: dict[str, Any]) -> None:
