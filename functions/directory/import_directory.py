@@ -6,12 +6,12 @@ interrupted import, import the same or a newer document.
 
 An email address has two items in the table. The API reads the entry, `ACCOUNT#<account>` `EMAIL#<address>`.
 `add_claims` reads the sign-in item, `EMAIL#<address>` `SIGN_IN`. One transaction writes both. So each sign-in item has
-an entry, through which the next import finds it. The order of the writes:
+an entry, through which the next import finds it. The order of the writes, and what holds from then on:
 
-    1  delete omitted addresses                         from here on, removed users get no claims
+    1  delete omitted addresses                         removed users get no claims
     2  delete omitted entries that are not addresses
     3  put entries that are not addresses
-    4  put addresses                                    from here on, new users get claims
+    4  put addresses                                    new users get claims
 
 A removed user keeps access until the last token of the user expires. An address that moves between two accounts of the
 document belongs to the old one until step 4.

@@ -30,7 +30,7 @@ ERRORS = {
     "Forbidden": ErrorKind(
         403,
         "The caller needs the role User and an account.",
-        "The caller lacks the role `User`, the token has no valid account or user, or a claim is not a string.",
+        "The caller lacks the role `User`. Or the token has no valid account or user, or a claim is not a string.",
     ),
     "NotFound": ErrorKind(
         404,
